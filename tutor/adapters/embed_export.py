@@ -1,0 +1,84 @@
+"""Exports the sentence-transformers model to ONNX, pooling and normalisation included.
+
+Run once per model by ingest; the result is content-addressed by the model's hash and published by one rename.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from tutor.adapters import embed, embed_onnx
+from tutor.errors import storage_error
+
+
+def export(model_folder: Path, target: Path, threads: int) -> None:
+    """Write ``model.onnx`` and ``tokenizer.json`` into the new folder ``target``; does nothing when it is there.
+
+    The graph maps ``input_ids`` and ``attention_mask``, int64 of shape (batch, length), to
+    ``sentence_embedding``, float32 of
+    shape (batch, 384) and rows of length 1. Raises ModelCorrupt, StorageError.
+    """
+    if target.is_dir():
+        return
+    temporary: Path | None = None
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=".export-", dir=target.parent))
+        _write_graph(embed.load(model_folder, threads), temporary / embed_onnx.MODEL)
+        shutil.copyfile(model_folder / "tokenizer.json", temporary / embed_onnx.TOKENIZER)
+        for file in temporary.iterdir():
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+        with contextlib.suppress(FileExistsError):  # another process may have been first, with the same bytes
+            temporary.rename(target)
+    except OSError as error:
+        if not target.is_dir():
+            raise storage_error(error, "exporting the query encoder", target) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_graph(model: Any, path: Path) -> None:
+    import torch
+
+    transformer = model[0].auto_model.eval()
+
+    class Pooled(torch.nn.Module):  # type: ignore[misc, unused-ignore]
+        """Mean over word pieces, then unit length, as the model's own modules do."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.transformer = transformer
+
+        def forward(self, input_ids: Any, attention_mask: Any) -> Any:
+            hidden = self.transformer(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            mask = attention_mask.unsqueeze(-1).to(hidden.dtype)
+            mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
+            return torch.nn.functional.normalize(mean, p=2, dim=1)
+
+    ids = torch.ones(2, 7, dtype=torch.long)
+    batch, length = torch.export.Dim("batch", min=1, max=4096), torch.export.Dim("length", min=2, max=embed.MAX_PIECES)
+    shapes = {"input_ids": {0: batch, 1: length}, "attention_mask": {0: batch, 1: length}}
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
+        torch.onnx.export(
+            Pooled().eval(),
+            (ids, torch.ones_like(ids)),
+            str(path),
+            input_names=["input_ids", "attention_mask"],
+            output_names=[embed_onnx.OUTPUT],
+            dynamic_shapes=shapes,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
