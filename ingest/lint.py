@@ -207,7 +207,7 @@ def _links_in_text(docs: Sequence[Doc]) -> Iterator[tuple[Doc, int, str]]:
         for block in doc.blocks:
             if block.kind in ("code", "diagram", "formula", "html"):
                 continue
-            for match in _LINK.finditer(doc.of(block)):
+            for match in _LINK.finditer(rules.without_code(doc.of(block))):
                 target = unquote(match[1].partition("#")[0])
                 if not target or target.startswith(("http://", "https://")):
                     continue

@@ -42,13 +42,18 @@ class Doc:
         return self.note.text[block.start : block.end]
 
 
-_HIDDEN = re.compile(r"(?P<code>(?<!`)(`+)(?!`).+?(?<!`)\2(?!`))|(?P<math>\$[^$\n]+\$)|(?<=\])\([^)\s]*\)", re.DOTALL)
+_CODE_OR_MATH = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)|\$[^$\n]+\$", re.DOTALL)
+_TARGET = re.compile(r"(?<=\])\([^)\s]*\)")
+
+
+def without_code(text: str) -> str:
+    """``text`` with each code span and formula replaced by zeros: one word of the same length."""
+    return _CODE_OR_MATH.sub(lambda match: re.sub(r"[^\n]", "0", match[0]), text)
 
 
 def masked(text: str) -> str:
-    """``text`` with code spans, formulas and link targets replaced by as many characters that mean nothing: a code span
-    or a formula still counts as one word."""
-    return _HIDDEN.sub(lambda m: re.sub(r"[^\n]", "0" if m["code"] or m["math"] else " ", m[0]), text)
+    """``text`` without code, formulas and link targets, every other character in its place."""
+    return _TARGET.sub(lambda match: " " * len(match[0]), without_code(text))
 
 
 def words(text: str) -> list[str]:
@@ -211,8 +216,9 @@ def diagrams(doc: Doc, least: int) -> Found:
             if not closed:
                 yield doc.line(block.start), "a fenced block is never closed"
             if block.kind == "diagram":
-                for at, problem in _flowchart(lines[1 : -1 if closed else None]):
-                    yield doc.line(block.start) + 1 + at, problem
+                inner = lines[1 : -1 if closed else None]
+                for at, problem in _flowchart(inner):
+                    yield doc.line(block.start) + at + bool(inner), problem
 
 
 def _flowchart(lines: list[str]) -> Iterator[tuple[int, str]]:

@@ -37,7 +37,7 @@ MAX_SECONDS = 120.0
 """A PDF that needs longer is refused. The time is looked at between pages; one page is bounded by pypdf's limits."""
 
 _NO_TITLE = re.compile(r"untitled|microsoft word\b.*|.*\.(?:docx?|tex|dvi|indd|rtf|odt|pptx?|pdf)", re.IGNORECASE)
-_GONE = ("script", "style", "noscript", "template", "iframe", "svg", "head")
+_GONE = ("script", "style", "noscript", "template", "iframe", "svg", "head", "title")
 _DECLARED = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{1,40})""", re.IGNORECASE)
 
 
@@ -184,6 +184,11 @@ def read_html(data: bytes) -> Extracted:
             body = _clean(converter.convert_soup(soup))
         except RecursionError:
             raise Unreadable("the HTML is nested too deeply; save the page as text") from None
+        except Unreadable:
+            raise
+        except Exception as error:  # noqa: BLE001 - a parser's assertions are about the page, not about us
+            said = type(error).__name__
+            raise Unreadable(f"the HTML is broken ({said}); open it in a browser and save it again") from None
     body = re.sub(r"\n{3,}", "\n\n", body).strip()
     if not re.search(r"\w", body):
         raise Unreadable("no text in the HTML: the page may be built by a script; save it as text or PDF")

@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from tutor.errors import BadInputFile, NoteProblem
 from tutor.settings import Settings
@@ -25,6 +25,8 @@ MARKDOWN = frozenset({".md", ".markdown"})
 DOCUMENTS = frozenset({".pdf", ".html", ".htm"})
 SUFFIXES = MARKDOWN | DOCUMENTS | {".txt"}
 IGNORE_FILE = ".tutorignore"
+
+_Place: TypeAlias = tuple[Path, str]  # as found under the root, and the real path
 
 MAX_FILES = 100_000
 """More note files than this are taken for a mistake in the path."""
@@ -58,8 +60,7 @@ def discover(
     seen: dict[str, Path] = {}
     real: set[str] = set()
     for root in roots:
-        for path in _files(root, problems, max_files + 1):
-            where = os.path.realpath(path)
+        for path, where in _files(root, problems, max_files + 1):
             if where in real:
                 continue
             real.add(where)
@@ -134,7 +135,7 @@ def _unfit(path: Path, max_mb: float) -> str | None:
 # --- one root --------------------------------------------------------------------------------------------------------
 
 
-def _files(root: Path, problems: list[NoteProblem], most: int) -> list[Path]:
+def _files(root: Path, problems: list[NoteProblem], most: int) -> list[_Place]:
     try:
         mode = root.stat().st_mode
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
@@ -148,24 +149,23 @@ def _files(root: Path, problems: list[NoteProblem], most: int) -> list[Path]:
             f"{shown(root)!r} is {kind_of(mode) or 'not a note'}.",
             f"Give a folder, or a file ending in {', '.join(sorted(SUFFIXES))}.",
         )
-    return [root]
+    return [(root, os.path.realpath(root))]
 
 
-def _search(root: Path, problems: list[NoteProblem], most: int) -> list[Path]:
+def _search(root: Path, problems: list[NoteProblem], most: int) -> list[_Place]:
     """All note files of a folder in order, or ``most`` of them.
 
     Real folders come first and links last, so that a link to what the root holds anyway adds nothing.
     """
     ignored = _ignore_spec(root, problems)
-    files: list[Path] = []
+    files: dict[str, Path] = {}  # by real path
     links: list[Path] = []
     folders: set[str] = set()
-    real_files: set[str] = set()
-    pending = [root]
+    pending: list[_Place] = [(root, os.path.realpath(root))]
     while (pending or links) and len(files) < most:
         if pending:
-            folder = pending.pop()
-            if (real := os.path.realpath(folder)) in folders:
+            folder, real = pending.pop()
+            if real in folders:
                 continue
             folders.add(real)
             try:
@@ -173,10 +173,10 @@ def _search(root: Path, problems: list[NoteProblem], most: int) -> list[Path]:
             except OSError as error:
                 problems.append(NoteProblem(shown(folder), 0, trouble(error)))
                 continue
-            pending.extend(reversed(subfolders))
+            pending.extend((path, f"{real.rstrip('/')}/{path.name}") for path in reversed(subfolders))
             links.extend(linked)
-            files.extend(here)
-            real_files.update(os.path.realpath(file) for file in here)
+            for path in here:
+                files.setdefault(f"{real.rstrip('/')}/{path.name}", path)
             continue
         links.sort(reverse=True)
         link = links.pop()
@@ -184,11 +184,11 @@ def _search(root: Path, problems: list[NoteProblem], most: int) -> list[Path]:
         if problem:
             problems.append(NoteProblem(shown(link), 0, problem))
         elif is_folder:
-            pending.append(link)
-        elif target and target not in real_files:
-            files.append(link)
-            real_files.add(target)
-    return sorted(files[:most], key=lambda path: path.relative_to(root).parts)
+            pending.append((link, target))
+        elif target:
+            files.setdefault(target, link)
+    ordered = sorted(files.items(), key=lambda item: item[1].relative_to(root).parts)
+    return [(path, real) for real, path in ordered[:most]]
 
 
 def _enter(folder: Path, root: Path, ignored: GitIgnoreSpec) -> tuple[list[Path], list[Path], list[Path]]:

@@ -25,10 +25,9 @@ from tutor.types import (
     Filter,
     Finished,
     Passage,
+    PassagesFound,
     Query,
-    Retrieved,
     SentenceShown,
-    Topic,
     Understood,
 )
 from tutor.understand import IsWord, understand
@@ -90,14 +89,14 @@ def stream(request: Request, parts: Parts) -> Iterator[Event]:
     clock = _Clock()
     index = parts.index()
     clock.lap("open")
-    query = understand(request.question, request.history, index, parts.is_word, _topic_finder(parts, index))
+    query = understand(request.question, request.history, index, parts.is_word)
     clock.lap("understand")
     yield Understood(query.standalone)
-    passages = retrieve(query, index, parts.embedder, max(request.k, SHOWN_PASSAGES), request.where)
+    found = retrieve(query, index, parts.embedder, max(request.k, SHOWN_PASSAGES), request.where)
+    passages = found.passages
     clock.lap("retrieve")
-    yield Retrieved(tuple(passages[: request.k]))
-    found = signals(query, passages, index)
-    yes, _ = answerable(found)
+    yield PassagesFound(passages[: request.k])
+    yes, _ = answerable(signals(query, found, index))
     evidence = select(query, passages, index, parts.embedder) if yes else []
     clock.lap("select")
     if not evidence:
@@ -198,7 +197,7 @@ def _drafted(
     parts: Parts,
     answer: _Draft,
 ) -> Iterator[SentenceShown]:
-    wanted = [e for e, _ in candidates(passages[:LARGE_PASSAGES])] if writer.large else list(evidence)
+    wanted = list(candidates(passages[:LARGE_PASSAGES]) if writer.large else evidence)
     facts = within_budget(query.standalone, wanted, writer)
     if len(facts) < len(wanted):
         answer.notices.append(
@@ -212,14 +211,6 @@ def _drafted(
                 answer.rejected.append(item)
     except TutorError as error:
         answer.notices.append(f"The language model stopped, so the rest is quoted from the notes. {error.message}")
-
-
-def _topic_finder(parts: Parts, index: Index) -> Callable[[str], Topic | None]:
-    def topic_of(question: str) -> Topic | None:
-        best = retrieve(Query(question, question, question), index, parts.embedder, 1, Filter())
-        return next(iter(nearest_topics(best)), None)
-
-    return topic_of
 
 
 def _answer(request: Request, query: Query, passages: Sequence[Passage], answer: _Draft, clock: _Clock) -> Answer:

@@ -7,17 +7,18 @@ on questions that are not in any test set. Knows no model and writes no text.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+import re
 from dataclasses import astuple, dataclass
 
 from tutor import calibration
 from tutor.lexical import STOPWORDS, stem, words
 from tutor.ports import Index
-from tutor.types import Passage, Query
+from tutor.types import Query, Retrieval
 
 TOP = 5
 """Passages that are looked at."""
+
+_NAME = re.compile(r"\b[A-Za-z]*[A-Z][A-Za-z]*[A-Z][A-Za-z]*\b")
 
 ASKING = frozenset(
     stem(w)
@@ -31,32 +32,38 @@ ASKING = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What the decision rests on. All are roughly in [0, 1]."""
+    """What the decision rests on, each relative to the notes at hand, so that it holds for anybody's notes."""
 
     top_cosine: float
-    """Cosine of question and nearest passage."""
-    mean_cosine: float
-    """Mean cosine of the five nearest passages."""
+    """Cosine of question and nearest chunk."""
+    depth_cosine: float
+    """Mean cosine of the 50 nearest chunks: is the question about the field at all."""
     coverage: float
-    """Share of the question's content words, weighted by rarity, that one of the best passages or its headings hold."""
-    named: float
-    """1 when the question names a note by title or alias."""
+    """Share of the question's content words, weighted by rarity, that the best passages or their headings hold."""
+    unknown_words: float
+    """Share of the question's content words that occur nowhere in the notes."""
+    unknown_names: float
+    """1 when the question has a name or abbreviation (two capitals or more) that occurs nowhere in the notes."""
 
 
-def signals(query: Query, passages: Sequence[Passage], index: Index) -> Signals:
-    """Measure the question against its best passages."""
-    cosines = sorted((p.cosine for p in passages if not math.isnan(p.cosine)), reverse=True)[:TOP] or [0.0]
-    content = {w for w in words(query.search_text) if w not in STOPWORDS and stem(w) not in ASKING}
+def signals(query: Query, found: Retrieval, index: Index) -> Signals:
+    """Measure the question against what was found for it."""
+    content = [w for w in words(query.search_text) if w not in STOPWORDS and stem(w) not in ASKING]
     held: set[str] = set()
-    for passage in passages[:TOP]:
+    for passage in found.passages[:TOP]:
         chunk = passage.chunk
-        text = " ".join((chunk.title, chunk.heading, chunk.text, *chunk.aliases))
-        held.update(stem(w) for w in words(text))
-    weight = {w: index.idf(w) for w in content}
-    total = sum(weight.values())
-    covered = sum(value for word, value in weight.items() if stem(word) in held)
-    coverage = covered / total if total else 0.0
-    return Signals(cosines[0], sum(cosines) / len(cosines), coverage, float(bool(query.topics)))
+        held.update(stem(w) for w in words(" ".join((chunk.title, chunk.heading, chunk.text, *chunk.aliases))))
+    known = {stem(w) for w in index.vocabulary()}
+    total = sum(index.idf(w) for w in content)
+    covered = sum(index.idf(w) for w in content if stem(w) in held)
+    cosines = found.cosines or (0.0,)
+    return Signals(
+        top_cosine=cosines[0],
+        depth_cosine=sum(cosines) / len(cosines),
+        coverage=covered / total if total else 0.0,
+        unknown_words=sum(stem(w) not in known for w in content) / len(content) if content else 1.0,
+        unknown_names=float(any(stem(name.lower()) not in known for name in _NAME.findall(query.question))),
+    )
 
 
 def answerable(found: Signals, weights: calibration.Logistic | None = None) -> tuple[bool, float]:

@@ -7,6 +7,7 @@ Goldstein, SIGIR 1998), and put back into the order of the notes. Knows no langu
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,18 +23,27 @@ from tutor.types import Evidence, Passage, Query
 PASSAGES = 6
 """Passages whose sentences are read."""
 
-MAX_SENTENCES = 6
-MAX_WORDS = 160
+MAX_SENTENCES = 7
+MAX_WORDS = 180
 """An answer is at most this long; an interviewer would interrupt a longer one."""
 
-MMR = 0.72
+MMR = 0.85
 """Weight of relevance against novelty."""
 
-KEEP_SHARE = 0.62
+KEEP_SHARE = 0.6
 """A sentence is kept while its relevance is at least this share of the best one's."""
 
-W_COSINE, W_WORDS, W_RANK, W_OPENING = 1.0, 0.35, 0.25, 0.08
+W_COSINE, W_WORDS, W_PASSAGE, W_RANK, W_FRESH = 1.0, 0.2, 0.3, 0.25, 0.15
+"""Weights of a sentence's cosine, its share of the question's rare words, its passage's cosine and rank, and of rare
+words that no chosen sentence has yet; chosen on the calibration questions for key facts and relevant sections."""
 
+ARITHMETIC_COST = 0.1
+"""What a sentence of worked numbers loses when the question asks for no number."""
+
+_ARITHMETIC = re.compile(r"\d\s*[*/^+]\s*\d|=|≈|\bAssum")
+_ASKS_NUMBER = re.compile(
+    r"\d|\bhow (?:many|much|big|large|long|often|fast)|number|capacity|cost|estimate|size|bytes|memory", re.IGNORECASE
+)
 _LEANS = re.compile(
     r"^(?:it|its|this|that|these|those|they|their|he|she|such|both|here|there|then|so|but|and|or|yet|also|however|"
     r"therefore|thus|hence|otherwise|instead|similarly|likewise|conversely|for example|for instance|in contrast|"
@@ -52,19 +62,17 @@ class _Scored:
     evidence: Evidence
     vector: npt.NDArray[np.float32]
     stems: frozenset[str]
-    opens: bool
     leans: bool
 
 
-def candidates(passages: Sequence[Passage]) -> Iterator[tuple[Evidence, bool]]:
-    """Every quotable sentence of the passages with whether it opens its section's prose.
+def candidates(passages: Sequence[Passage]) -> Iterator[Evidence]:
+    """Every quotable sentence of the passages, in their order.
 
     A question, a pointer to a table, a lone label and a sentence of fewer than 5 or more than 60 words is not quotable.
     """
     seen: set[str] = set()
     for passage in passages:
         chunk = passage.chunk
-        first = True
         for block in blocks(chunk.text):
             if block.kind not in PROSE:
                 continue
@@ -74,8 +82,7 @@ def candidates(passages: Sequence[Passage]) -> Iterator[tuple[Evidence, bool]]:
                 if not 5 <= len(text.split()) <= 60 or text.endswith("?") or _POINTER.search(text) or text in seen:
                     continue
                 seen.add(text)
-                yield _evidence(passage, at, to, text), first
-                first = False
+                yield _evidence(passage, at, to, text)
 
 
 def _evidence(passage: Passage, start: int, end: int, text: str) -> Evidence:
@@ -105,15 +112,20 @@ def select(
     found = list(candidates(passages[:PASSAGES]))
     if not found:
         return []
-    titles = {p.rank: p.chunk.title for p in passages}
-    texts = [f"{titles[e.passage_rank]}: {e.plain}" for e, _ in found]
+    by_rank = {p.rank: p for p in passages}
+    texts = [f"{by_rank[e.passage_rank].chunk.title}: {e.plain}" for e in found]
     vectors = np.asarray(embedder.embed_documents([query.search_text, *texts]), dtype=np.float32)
     question, rows = vectors[0], vectors[1:]
     wanted = _wanted(query, index)
-    scored = [
-        _score(evidence, row, opens, float(row @ question), wanted)
-        for (evidence, opens), row in zip(found, rows, strict=True)
-    ]
+    wants_number = bool(_ASKS_NUMBER.search(query.search_text))
+    scored = []
+    for evidence, row in zip(found, rows, strict=True):
+        passage = by_rank[evidence.passage_rank]
+        score = W_COSINE * float(row @ question) + _standing(evidence, passage, wanted)
+        if not wants_number and _ARITHMETIC.search(evidence.plain):
+            score -= ARITHMETIC_COST
+        own = frozenset(stems(evidence.plain))
+        scored.append(_Scored(replace(evidence, score=score), row, own, bool(_LEANS.match(evidence.plain))))
     return _choose(scored, wanted, most, max_words)
 
 
@@ -124,15 +136,12 @@ def _wanted(query: Query, index: Index) -> dict[str, float]:
     return {s: w / total for s, w in weights.items()}
 
 
-def _score(
-    evidence: Evidence, vector: npt.NDArray[np.float32], opens: bool, cosine: float, wanted: dict[str, float]
-) -> _Scored:
-    own = frozenset(stems(evidence.plain))
-    around = own | frozenset(stems(evidence.heading))
-    hit = sum(w for s, w in wanted.items() if s in around)
-    score = W_COSINE * cosine + W_WORDS * hit + W_RANK / evidence.passage_rank + W_OPENING * opens
-    leans = bool(_LEANS.match(evidence.plain))
-    return _Scored(replace(evidence, score=score), vector, own, opens, leans)
+def _standing(evidence: Evidence, passage: Passage, wanted: dict[str, float]) -> float:
+    """What a sentence gets for its words and its heading's, and for the passage it stands in."""
+    around = frozenset(stems(f"{evidence.heading} {evidence.plain}"))
+    hit = sum(weight for word, weight in wanted.items() if word in around)
+    cosine = 0.0 if math.isnan(passage.cosine) else passage.cosine
+    return W_WORDS * hit + W_PASSAGE * cosine + W_RANK / evidence.passage_rank
 
 
 def _choose(scored: Sequence[_Scored], wanted: dict[str, float], most: int, max_words: int) -> list[Evidence]:
@@ -147,7 +156,7 @@ def _choose(scored: Sequence[_Scored], wanted: dict[str, float], most: int, max_
         def value(s: _Scored, unmet: dict[str, float] = unmet) -> float:
             repeats = max((_similarity(s, c) for c in chosen), default=0.0)
             fresh = sum(w for word, w in unmet.items() if word in s.stems)
-            return MMR * s.evidence.score + 0.15 * fresh - (1 - MMR) * repeats
+            return MMR * s.evidence.score + W_FRESH * fresh - (1 - MMR) * repeats
 
         pick = max(free, key=value)
         free.remove(pick)

@@ -29,6 +29,7 @@ STOPWORDS = frozenset(
     or other our ours out over own per please rather re s same say says shall she should so some still such t take tell
     than that the their theirs them then there these they thing things this those through thus to too under until up
     upon us use used using ve very want was way we well were what when where whether which while who whom whose why will
+    arent cant couldnt didnt doesnt dont hasnt havent isnt shouldnt wasnt whats wont wouldnt im ive
     with within without would yes yet you your yours""".split()
 )
 _WORD = re.compile(r"[^\W_]+(?:[-'’/@.+][^\W_]+)*\+*", re.UNICODE)

@@ -15,6 +15,7 @@ import importlib.util
 import json
 import os
 import re
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -206,7 +207,7 @@ def _remember(path: Path, seen: dict[str, object], settings: Settings) -> None:
 def write_atomically(path: Path, text: str) -> None:
     """Write a small file so that a reader sees the old text or the new. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)

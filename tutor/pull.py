@@ -208,6 +208,11 @@ def _download(remote: _Remote, sink: _Sink) -> None:
         if error.errno is not None or "Consistency check" not in str(error):
             raise
         raise PullFailed("The hub closed the connection before the file was whole.", _RESUMES) from None
+    except ValueError as error:  # beyond 50 GB the library wants another protocol
+        raise PullFailed(
+            f"The file of {remote.size / 1e9:.0f} GB cannot be pulled: {error}",
+            "Download it by other means and give its path: `tutor models use PATH`.",
+        ) from error
 
 
 def _check_space(folder: Path, needed: int) -> None:

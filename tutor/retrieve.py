@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from tutor.ports import Embedder, Hit, Index
-from tutor.types import Filter, Passage, Query, Topic
+from tutor.types import Filter, Passage, Query, Retrieval, Topic
 
 RRF_K = 60
 DEPTH = 50
@@ -20,16 +20,19 @@ DEPTH = 50
 MAX_TOPICS = 3
 """At most this many named notes get a ranking of their own."""
 
-W_DENSE, W_LEXICAL, W_TOPIC, W_STEP = 1.0, 1.0, 1.0, 1.0
+W_DENSE, W_LEXICAL, W_TOPIC, W_STEP, W_CONTEXT = 1.0, 0.5, 0.4, 0.4, 0.5
+"""Weights of the rankings, chosen on the calibration questions."""
 
 
-def retrieve(query: Query, index: Index, embedder: Embedder, k: int, where: Filter) -> list[Passage]:
+def retrieve(query: Query, index: Index, embedder: Embedder, k: int, where: Filter) -> Retrieval:
     """The ``k`` best passages that ``where`` admits, best first; fewer when the notes hold fewer."""
     vector = embedder.embed_query(query.search_text)
     dense = index.dense(vector, max(DEPTH, k), where)
     lexical = index.lexical(query.search_text, max(DEPTH, k), where)
     rankings: list[tuple[float, Sequence[Hit]]] = [(W_DENSE, dense), (W_LEXICAL, lexical)]
-    for topic in query.topics[:MAX_TOPICS]:
+    if query.context:
+        rankings.append((W_CONTEXT, index.dense(embedder.embed_query(query.context), max(DEPTH, k), where)))
+    for topic in [t for t in query.topics if t.kind != "framework"][:MAX_TOPICS]:
         of_topic = dataclasses.replace(where, note=topic.note)
         if where.note not in (None, topic.note):
             continue
@@ -37,14 +40,16 @@ def retrieve(query: Query, index: Index, embedder: Embedder, k: int, where: Filt
         rankings.append((W_TOPIC, hits))
         if topic.kind == "case-study" and query.step and where.step is None:
             rankings.append((W_STEP, index.dense(vector, DEPTH, dataclasses.replace(of_topic, step=query.step))))
-    cosines = {chunk_id: score for _, hits in rankings if hits is not lexical for chunk_id, score in hits}
+    near = [hits for _, hits in rankings if hits is not lexical]
+    cosines = {chunk_id: cosine for hits in reversed(near) for chunk_id, cosine in hits}
     bm25 = dict(lexical)
     fused = fuse(rankings)[:k]
     chunks = index.get([chunk_id for chunk_id, _ in fused])
-    return [
+    passages = [
         Passage(rank, chunk, score, cosines.get(chunk.id, float("nan")), bm25.get(chunk.id, 0.0))
         for rank, (chunk, (_, score)) in enumerate(zip(chunks, fused, strict=True), start=1)
     ]
+    return Retrieval(tuple(passages), tuple(cosine for _, cosine in dense[:DEPTH]))
 
 
 def fuse(rankings: Sequence[tuple[float, Sequence[Hit]]], rrf_k: int = RRF_K) -> list[Hit]:

@@ -100,6 +100,14 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Retrieval:
+    """The ranked passages, and the cosines of the 50 chunks nearest to the question, highest first."""
+
+    passages: tuple[Passage, ...]
+    cosines: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Topic:
     """A note that a question names by its title or one of its aliases."""
 
@@ -111,14 +119,17 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question as understood: ``standalone`` needs no earlier turn; ``search_text`` has its typos mended."""
+    """A question as understood: ``standalone`` needs no earlier turn; ``search_text`` has its typos mended.
+
+    ``context`` is the question with the one before it, when it may or may not lean on that; else empty.
+    """
 
     question: str
     standalone: str
     search_text: str
     topics: tuple[Topic, ...] = ()
     step: str | None = None
-    case: str | None = None
+    context: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +234,7 @@ class Understood:
 
 
 @dataclass(frozen=True, slots=True)
-class Retrieved:
+class PassagesFound:
     """The ten best passages are known."""
 
     passages: tuple[Passage, ...]
@@ -247,4 +258,4 @@ class Finished:
     answer: Answer
 
 
-Event: TypeAlias = Understood | Retrieved | SentenceShown | Finished
+Event: TypeAlias = Understood | PassagesFound | SentenceShown | Finished

@@ -7,6 +7,7 @@ the index gives the names of topics and the vocabulary.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from tutor.errors import BadQuestion
@@ -22,7 +23,8 @@ IsWord = Callable[[str], bool]
 """True for a word of ordinary English: such a word is never taken for a typo."""
 
 _PRONOUN = re.compile(
-    r"\b(?:it|its|that|this|they|them|these|those|there|one|the (?:former|latter|same|above|second|first))\b",
+    r"\b(?:it|its|they|them|their|the (?:former|latter|same)|"
+    r"(?:this|that|these|those)(?=\s*[?.!,;]|\s*$|\s+(?:in|for|with|on|at|when|if|be|is|are|work|change|get)\b))\b",
     re.IGNORECASE,
 )
 _OPENERS = (
@@ -31,7 +33,9 @@ _OPENERS = (
 )
 _OPENER = re.compile(rf"^\W*(?:{_OPENERS})\b", re.IGNORECASE)
 _ABOUT = re.compile(r"^\W*(?:and |but |so |ok(?:ay)? |then )*(?:what|how) about\s+", re.IGNORECASE)
-_SELF_CONTAINED_WORDS = 5
+_ELLIPTIC_WORDS, _SELF_CONTAINED_WORDS = 3, 9
+"""A question that names nothing leans on the one before when it has at most this many content words, and stands alone
+when it has this many; in between it may be either."""
 
 
 def clean(question: str) -> str:
@@ -47,48 +51,64 @@ def clean(question: str) -> str:
     return text
 
 
-def understand(
-    question: str,
-    history: Sequence[str],
-    index: Index,
-    is_word: IsWord,
-    topic_of: Callable[[str], Topic | None],
-) -> Query:
-    """Understand ``question`` after the earlier questions ``history`` (oldest first).
-
-    ``topic_of`` names the best note for an earlier question that names none itself. Raises BadQuestion.
-    """
+def understand(question: str, history: Sequence[str], index: Index, is_word: IsWord) -> Query:
+    """Understand ``question`` after the earlier questions ``history`` (oldest first). Raises BadQuestion."""
     asked = clean(question)
-    earlier = [clean(turn) for turn in history if re.search(r"\w", turn)]
     mended = mend(asked, index, is_word)
-    standalone = _standalone(mended, earlier, index, is_word, topic_of) if earlier else mended
-    topics = named_topics(standalone, index)
-    case = next((t.slug for t in topics if t.kind == "case-study"), None)
+    earlier = [mend(clean(turn), index, is_word) for turn in history if re.search(r"\w", turn)]
+    standalone, context = mended, ""
+    if earlier:
+        own = named_topics(mended, index)
+        content = len([w for w in words(mended) if w not in STOPWORDS])
+        if _leans(mended) or (not own and content <= _ELLIPTIC_WORDS):
+            standalone = _standalone(mended, own, earlier, index)
+        elif not own and content < _SELF_CONTAINED_WORDS:
+            context = f"{_ended(earlier[-1])} {mended}"
     shown = asked if standalone == mended else standalone
-    return Query(asked, shown, standalone, topics, detect_step(standalone), case)
+    return Query(asked, shown, standalone, named_topics(standalone, index), detect_step(standalone), context)
+
+
+def _leans(question: str) -> bool:
+    """True when the question begins like an afterthought or has a pronoun that nothing in it explains."""
+    return bool(_OPENER.match(question)) or (bool(_PRONOUN.search(question)) and not _points_inside(question))
 
 
 def mend(text: str, index: Index, is_word: IsWord) -> str:
     """``text`` with each word that is neither English nor in the notes replaced by the nearest word of the notes.
 
-    Nearest by optimal string alignment distance: at most 1 edit for words of 4-6 letters, 2 for longer ones.
+    Nearest by optimal string alignment distance: at most 1 edit for words of 4-6 letters, 2 for longer ones; among
+    equals the one made of most of the same letters.
     """
-    from rapidfuzz import process
-    from rapidfuzz.distance import OSA
-
-    vocabulary = index.vocabulary()
-    known = set(vocabulary)
+    known = set(index.vocabulary())
+    known |= {stem(word) for word in known}
 
     def mended(match: re.Match[str]) -> str:
         word = match.group()
         low = word.lower()
         if len(low) < 4 or low in known or stem(low) in known or is_word(low) or low in STOPWORDS:
             return word
-        cutoff = 1 if len(low) <= 6 else 2
-        best = process.extractOne(low, vocabulary, scorer=OSA.distance, score_cutoff=cutoff)
-        return str(best[0]) if best and str(best[0])[0] == low[0] else word
+        return _nearest(low, index.vocabulary()) or word
 
-    return re.sub(r"[^\W\d_]+", mended, text)
+    return re.sub(r"(?<![\w'’])[^\W\d_]+(?![\w'’])", mended, text)
+
+
+def _nearest(word: str, vocabulary: Sequence[str]) -> str | None:
+    from rapidfuzz import process
+    from rapidfuzz.distance import OSA
+
+    cutoff = 1 if len(word) <= 6 else 2
+    near = process.extract(word, vocabulary, scorer=OSA.distance, score_cutoff=cutoff, limit=8)
+    same_start = [(str(found), edits) for found, edits, _ in near if str(found)[0] == word[0]]
+    if not same_start:
+        return None
+
+    def unlike(candidate: tuple[str, float]) -> tuple[float, int]:
+        found, edits = candidate
+        difference = Counter(word)
+        difference.subtract(found)
+        return edits, sum(map(abs, difference.values()))
+
+    return min(same_start, key=unlike)[0]
 
 
 def named_topics(text: str, index: Index) -> tuple[Topic, ...]:
@@ -115,60 +135,49 @@ def _name_words(text: str) -> list[str]:
     return [stem(part) for part in re.findall(r"[^\W_]+", text.lower())]
 
 
-def _standalone(
-    question: str, earlier: Sequence[str], index: Index, is_word: IsWord, topic_of: Callable[[str], Topic | None]
-) -> str:
-    """``question`` with what it leaves out put in from the turns before; unchanged when it leaves nothing out."""
-    own = named_topics(question, index)
+def _standalone(question: str, own: Sequence[Topic], earlier: Sequence[str], index: Index) -> str:
+    """``question`` with what it leaves out put in from the turns before."""
     content = [w for w in words(question) if w not in STOPWORDS]
-    leans = bool(_OPENER.match(question)) or (bool(_PRONOUN.search(question)) and not _points_inside(question))
-    if not leans and (own or len(content) >= _SELF_CONTAINED_WORDS):
+    pronoun = bool(_PRONOUN.search(question)) and not _points_inside(question)
+    subject = _subject(earlier, index, needs_case=bool(own))
+    if subject is None:  # nothing named to put in: the question before is the context
+        return question if own else f"{_ended(earlier[-1])} {question}"
+    if subject.lower() in question.lower() or any(t.title == subject for t in own):
         return question
-    subject = _subject(earlier, index, is_word, topic_of, needs_case=bool(own))
-    if subject is None or any(t.title == subject for t in own) or subject.lower() in question.lower():
-        return question
+    named = subject if subject[1:2].isupper() else subject[0].lower() + subject[1:]
+    if pronoun:
+        return _without_opener(_PRONOUN.sub(named, question, count=1))
+    if len(content) <= 1 and not own:  # "why?", "go on": the question before, asked further
+        return f"{_ended(earlier[-1])} {question}"
     about = _ABOUT.sub("", question)
-    if about != question or own:
-        return f"{_stripped(about)} in {subject}?" if own or about != question else question
-    replaced, count = _PRONOUN.subn(subject, question, count=1)
-    if count and not re.search(r"\b(?:is|are) there\b", question, re.IGNORECASE):
-        return re.sub(r"^\W*(?:and|but|so|ok(?:ay)?|then|also)\b[,\s]*", "", replaced, flags=re.IGNORECASE)
-    if len(content) <= 1:  # "why?", "go on": the question before, asked further
-        return f"{_stripped(mend(earlier[-1], index, is_word))}: {_stripped(question)}?"
-    return f"{_stripped(question)} for {subject}?"
+    joiner = "in" if own or about != question else "for"
+    return f"{_without_opener(about).rstrip(' ?.!…')} {joiner} {named}?"
 
 
 def _points_inside(question: str) -> bool:
-    """True when a pronoun can refer to something in the question itself: "a model that…", "when X drifts, does it…"."""
+    """True when a pronoun can refer to something in the question itself: "when a feature drifts, does it…"."""
     match = _PRONOUN.search(question)
     before = [w for w in words(question[: match.start()]) if w not in STOPWORDS] if match else []
     return len(before) >= 3
 
 
-def _subject(
-    earlier: Sequence[str],
-    index: Index,
-    is_word: IsWord,
-    topic_of: Callable[[str], Topic | None],
-    needs_case: bool,
-) -> str | None:
-    """The title of what the turns before were about: a case when the question brings its own concept."""
-    turns = [mend(turn, index, is_word) for turn in earlier]
-    fallback: str | None = None
-    for turn in reversed(turns):
-        topics = named_topics(turn, index)
+def _subject(earlier: Sequence[str], index: Index, needs_case: bool) -> str | None:
+    """The title of what the turns before named last: a case rather than a concept, and only a case when the question
+    brings a concept of its own."""
+    for turn in reversed(earlier):
+        # framework notes are named by everyday words of the field ("evaluation"), which are no subject
+        topics = [t for t in named_topics(turn, index) if t.kind != "framework"]
         case = next((t for t in topics if t.kind == "case-study"), None)
         if case is not None:
             return case.title
         if topics and not needs_case:
             return topics[0].title
-        fallback = fallback or (topics[0].title if topics else None)
-    if fallback is None:
-        topic = topic_of(turns[-1])
-        fallback = topic.title if topic else None
-    return fallback
+    return None
 
 
-def _stripped(text: str) -> str:
-    text = re.sub(r"^\W*(?:and|but|so|ok(?:ay)?|then|also)\b[,\s]*", "", text, flags=re.IGNORECASE)
-    return text.rstrip(" ?.!…")
+def _without_opener(text: str) -> str:
+    return re.sub(r"^\W*(?:and|but|so|ok(?:ay)?|then|also)\b[,\s]*", "", text, flags=re.IGNORECASE)
+
+
+def _ended(text: str) -> str:
+    return text if text[-1] in ".?!" else text + "?"

@@ -49,6 +49,7 @@ _SILENT = {
 def go_offline() -> None:
     """Switch off every library's telemetry, tracing and hub access, whatever the environment says."""
     os.environ.update(_SILENT)
+    os.environ.pop("LANGCHAIN_TRACING", None)  # LangChain's first tracer: its mere presence is an error today
 
 
 def open_parts(settings: Settings, engine: str = "auto", model: str | None = None) -> Parts:
@@ -156,12 +157,7 @@ def _endpoint_writer(settings: Settings, origin: str) -> Writer:
     if not settings.endpoint:
         raise SettingsError(f"{origin} asks for an endpoint and none is set.", "Set TUTOR_ENDPOINT=http://host:port/v1")
     chat = open_endpoint(settings, max_tokens=ANSWER_TOKENS)
-    return Writer(settings.endpoint_model, chat, settings.max_context, _estimated_tokens, large=True)
-
-
-def _estimated_tokens(messages: Sequence[Message]) -> int:
-    """An endpoint does not say how it counts. Three characters a token errs on the safe side for English."""
-    return sum(len(text) // 3 + 8 for _, text in messages)
+    return _writer(settings.endpoint_model, chat, settings.max_context, large=True)
 
 
 def _llama_writer(settings: Settings, model: str | None) -> Writer:
@@ -171,4 +167,13 @@ def _llama_writer(settings: Settings, model: str | None) -> Writer:
     chat: Any = ChatLlama(
         model_path=str(path), n_ctx=settings.max_context, threads=settings.cpu_threads, max_tokens=ANSWER_TOKENS
     )
-    return Writer(name, chat, chat.context_tokens, chat.prompt_tokens, path.stat().st_size >= LARGE_MODEL_BYTES)
+    return _writer(name, chat, chat.context_tokens, large=path.stat().st_size >= LARGE_MODEL_BYTES)
+
+
+def _writer(name: str, chat: Any, context: int, large: bool) -> Writer:
+    from langchain_core.messages import convert_to_messages
+
+    def count(messages: Sequence[Message]) -> int:
+        return int(chat.prompt_tokens(convert_to_messages(messages)))
+
+    return Writer(name, chat, context, count, large)

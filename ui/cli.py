@@ -201,7 +201,7 @@ def eval_(
     from ui import cli_eval
 
     chosen = engine.value if engine else "extractive"
-    raise typer.Exit(cli_eval.run(settings.load(), chosen, dataset, limit, save_baseline, json))
+    raise typer.Exit(cli_eval.evaluate(settings.load(), chosen, dataset, limit, save_baseline, json))
 
 
 @notes_app.command("list")

@@ -148,8 +148,8 @@ def run_search(question: str, where: Filter, k: int, settings: Settings, as_json
     index = parts.index()
     check_filter(where, index)
     text = _read_stdin() if question == "-" else question
-    query = understand(text, (), index, parts.is_word, lambda _: None)
-    passages = retrieve(query, index, parts.embedder, k, where)
+    query = understand(text, (), index, parts.is_word)
+    passages = retrieve(query, index, parts.embedder, k, where).passages
     if as_json:
         say_json({"question": text, "standalone_question": query.standalone, "passages": passages_json(passages)})
         return

@@ -6,7 +6,7 @@ import time
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.arithmetic import check, evaluate, spans
@@ -33,7 +33,7 @@ from ingest.arithmetic import check, evaluate, spans
         "log2(8) = 3",
         "log10(1e6) = 6",
         "ln(0.05) ≈ -2.996",
-        "exp(-50/100) ≈ 0.393",
+        "1 - exp(-50/100) ≈ 0.393",
         "2 * 512 = 2^10 = 1,024 ≈ 1,000 + 20",
         "7 / log2(2) + 0 / log2(3) + 3 / log2(4) = 8.5",
         "0^0 = 1",
@@ -111,6 +111,7 @@ def test_finds_spans_with_a_relation_and_their_lines() -> None:
     assert list(spans(text, start)) == [(4, "1 = 1"), (7, "2 * 3 = 6"), (7, "4 ≈ 4"), (19, "7 = 7"), (21, "8 =\n  8")]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**12), st.integers(1, 10**12), st.sampled_from("+-*/"))
 def test_agrees_with_fractions(a: int, b: int, sign: str) -> None:
     expected = {"+": Fraction(a) + b, "-": Fraction(a) - b, "*": Fraction(a) * b, "/": Fraction(a, b)}[sign]
@@ -120,6 +121,7 @@ def test_agrees_with_fractions(a: int, b: int, sign: str) -> None:
         assert check(f"{a} {sign} {b} = {int(expected) + 1:,}") is not None
 
 
+@settings(deadline=None)
 @given(st.decimals(-1000, 1000, places=6), st.integers(0, 5))
 def test_equals_accepts_the_rounded_value_and_not_its_neighbours(value: object, digits: int) -> None:
     shown = f"{value:.{digits}f}"
@@ -130,6 +132,7 @@ def test_equals_accepts_the_rounded_value_and_not_its_neighbours(value: object, 
     assert check(f"{left} = {float(beside):.{digits}f}") is not None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.text(alphabet="0123456789.,e+-*/^()x= ≈sqrtlnogp", max_size=60))
 def test_any_text_is_judged_without_an_exception(anything: str, arithmetic_like: str) -> None:
     for span in (anything, arithmetic_like, f"{arithmetic_like} = 1"):

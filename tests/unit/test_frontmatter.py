@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.frontmatter import MAX_BYTES, FrontMatter, FrontMatterError, parse
@@ -25,6 +25,14 @@ sources:
 ---
 # Two-tower models
 """
+
+
+def outcome(text: str) -> tuple[int, FrontMatterError | None]:
+    """Where the body begins, or the error."""
+    try:
+        return parse(text)[1], None
+    except FrontMatterError as error:
+        return 0, error
 
 
 def refusal(text: str) -> FrontMatterError:
@@ -70,7 +78,7 @@ def test_scalars_are_taken_as_written() -> None:
 
 def test_keys_of_other_tools_and_empty_values_are_ignored() -> None:
     front, _ = parse("---\nlayout: post\ndate: 2024-13-45\ntags:\n  - a\naliases:\ncssclass: {a: [1, 2]}\n---\n")
-    assert front == FrontMatter()
+    assert not front.model_dump(exclude_defaults=True)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +138,7 @@ def test_deep_nesting_is_refused_quickly(nest: str) -> None:
 def test_front_matter_of_64_kb_is_the_most() -> None:
     room = MAX_BYTES - len("title: \n")
     front, _ = parse(f"---\nother: {'x' * (room)}\n---\n")
-    assert front == FrontMatter()
+    assert not front.model_dump(exclude_defaults=True)
     assert "64 KB" in refusal(f"---\nother: {'x' * (room + 1)}\n---\n").problem
     assert "64 KB" in refusal(f"---\nother: {'ü' * (room // 2 + 1)}\n---\n").problem
 
@@ -142,24 +150,19 @@ def test_a_problem_never_quotes_a_whole_note() -> None:
 YAML_LIKE = st.text(alphabet=st.sampled_from("ab: -[]{},\"'#&*!|>?%@`\n\t\\x0u\u2028\x85ü"), max_size=80)
 
 
+@settings(deadline=None)
 @given(st.one_of(st.text(max_size=200), YAML_LIKE))
 def test_raises_nothing_but_its_own_error(text: str) -> None:
     for whole in (text, f"---\n{text}\n---\nbody"):
-        try:
-            _, start = parse(whole)
-        except FrontMatterError as error:
-            assert 1 <= error.line <= whole.count("\n") + 1
-        else:
-            assert 0 <= start <= len(whole)
+        start, error = outcome(whole)
+        assert 0 <= start <= len(whole)
+        assert error is None or 1 <= error.line <= whole.count("\n") + 1
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["slug", "title", "kind", "aliases", "steps", "sources"]), YAML_LIKE))
 def test_known_keys_with_any_value_raise_nothing_else(values: dict[str, str]) -> None:
     text = "---\n" + "\n".join(f"{key}: {value}" for key, value in values.items()) + "\n---\n"
-    try:
-        front, start = parse(text)
-    except FrontMatterError as error:
-        assert 1 <= error.line <= text.count("\n") + 1
-    else:
-        assert isinstance(front, FrontMatter)
-        assert start <= len(text)
+    start, error = outcome(text)
+    assert start <= len(text)
+    assert error is None or 1 <= error.line <= text.count("\n") + 1

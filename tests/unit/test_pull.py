@@ -7,6 +7,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -115,8 +116,9 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home")
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    yield Settings(home=tmp_path / "home")
+    shutil.rmtree(tmp_path / "home", ignore_errors=True)  # pytest keeps temporary folders, and these are large
 
 
 def a_model(sha256: str = SHA256, size: int = len(CONTENT)) -> ModelSpec:
