@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evals.cases import Case
+from tutor.markdown import plain
 from tutor.ports import GroundingChecker
 from tutor.types import Answer, Passage
 
@@ -50,11 +51,16 @@ def key_facts(case: Case, answer: Answer) -> float:
 
 
 def faithfulness(answer: Answer, checker: GroundingChecker) -> float:
-    """Supported claims / claims, each claim checked again against the quotes it cites."""
+    """Supported claims / claims, each claim checked again against the quotes it cites.
+
+    A marker without a citation supports nothing. Quotes are read as a reader sees them, without Markdown marks.
+    """
     if not answer.claims:
         return float("nan")
-    quotes = {c.marker: c.quote for c in answer.citations}
-    supported = [checker.check(c.text, [quotes[m] for m in c.citations]).supported for c in answer.claims]
+    quotes = {c.marker: plain(c.quote) for c in answer.citations}
+    supported = [
+        checker.check(c.text, [quotes[m] for m in c.citations if m in quotes]).supported for c in answer.claims
+    ]
     return sum(supported) / len(supported)
 
 

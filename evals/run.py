@@ -35,7 +35,8 @@ def read_baseline(engine: str, path: Path = BASELINE) -> dict[str, float] | None
     except FileNotFoundError:
         return None
     except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise BadInputFile(f"{path} cannot be read: {error}.", "Write it anew: tutor eval --save-baseline") from None
+        hint = "Delete it, then write it anew: tutor eval --save-baseline"
+        raise BadInputFile(f"{path} cannot be read: {error}.", hint) from None
 
 
 def save_baseline(engine: str, scores: Mapping[str, float], path: Path = BASELINE) -> None:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ingest.chunk import Counter, Oversize, chunk_note
 from ingest.plan import Plan, make_plan
 from tutor import manifest as manifests
-from tutor.errors import BadInputFile, IndexBusy, IndexMismatch, NoIndex, storage_error
+from tutor.errors import BadInputFile, IndexBusy, IndexMismatch, NoIndex, StorageError, storage_error
 from tutor.manifest import Fingerprint, Manifest, NoteEntry
 from tutor.ports import Embedder, IndexStore
 from tutor.types import Chunk, Note
@@ -68,7 +68,7 @@ def previous(index_dir: Path, fingerprint: Fingerprint, full: bool) -> tuple[Man
     except NoIndex:
         return None, ""
     except IndexMismatch as error:
-        return None, error.message
+        return None, error.message[0].lower() + error.message[1:].rstrip(".")
     return old, ""
 
 
@@ -124,7 +124,9 @@ def build(
         kit.store.write(generation, chunks, vectors)
         manifests.publish(_manifest(generation, notes, chunks, roots, kit, encoder, url), kit.index_dir)
     except BaseException:
-        kit.store.prune(published)  # half a generation may be what filled the disk
+        # half a generation may be what filled the disk; but an interrupt may come just after publishing, too
+        with contextlib.suppress(StorageError):
+            kit.store.prune([*published, *_published(kit.index_dir)])
         raise
     progress("write", 1, 1)
     # the generation before this one stays: a reader may be in the middle of a question over it
@@ -151,16 +153,26 @@ def _usable(kit: Kit, old: Manifest, url: str) -> bool:
 
 
 def _kept(kit: Kit, old: Manifest, plan: Plan, notes: Sequence[Note]) -> dict[str, list[Chunk]] | None:
-    """The chunks of unchanged and moved notes, by note, from the old generation; None when it cannot be read."""
+    """The chunks of unchanged and moved notes, by note, from the old generation; None when it cannot be read.
+
+    The same bytes may be read otherwise than before: a note renamed from .txt to .md gets front matter, and a slug made
+    from a path makes room for another note's. Chunks that no longer are what the note says are not kept.
+    """
     try:
         index = kit.store.open(old.generation)
     except IndexMismatch:
         return None
-    paths = {note.id: note.path for note in notes}
-    kept: dict[str, list[Chunk]] = {note: [] for note in plan.unchanged + plan.moved}
+    same = set(plan.unchanged + plan.moved)
+    found = {note.id: note for note in notes if note.id in same}
+    kept: dict[str, list[Chunk]] = {note: [] for note in found}
     for chunk in index.chunks():
-        if chunk.note in kept:
-            kept[chunk.note].append(replace(chunk, path=paths[chunk.note]))
+        note = found.get(chunk.note)
+        if note is None:
+            continue
+        if chunk.title != note.title or chunk.text != note.text[chunk.start : chunk.end]:
+            kept.pop(note.id, None)
+        elif note.id in kept:
+            kept[note.id].append(replace(chunk, path=note.path, slug=note.slug))
     return kept
 
 
@@ -219,7 +231,7 @@ def _manifest(
     return Manifest(
         generation=generation,
         built_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        roots=tuple(os.path.abspath(r) for r in roots),
+        roots=tuple(os.fsencode(os.path.abspath(r)).decode("utf-8", "replace") for r in roots),
         fingerprint=kit.fingerprint,
         notes={note.id: NoteEntry(note.path, note.sha256, counts[note.id]) for note in notes},
         collection=generation,

@@ -43,7 +43,8 @@ class _Piece:
 def chunk_note(note: Note, count: Counter, limit: int = 256) -> tuple[list[Chunk], list[Oversize]]:
     """All chunks of a note in order, and the blocks that were too large for the embedder.
 
-    Chunks of one note never overlap, and together hold every non-space character of the body outside headings.
+    Chunks of one note never overlap, and together hold every letter and digit of the body outside headings. (A rule
+    or an empty bullet at the edge of a section is left out.)
     """
     chunks: list[Chunk] = []
     oversize: list[Oversize] = []
@@ -69,9 +70,9 @@ def _sections(note: Note) -> Iterator[tuple[tuple[str, ...], list[Block]]]:
     body = note.text[note.body_start :]
     path: list[Block] = []
     run: list[Block] = []
-    for found in blocks(body):
+    for found in _with_strays(body, blocks(body)):
         block = replace(found, start=found.start + note.body_start, end=found.end + note.body_start)
-        if block.kind != "heading":
+        if not block.level:
             run.append(block)
             continue
         if run:
@@ -80,6 +81,18 @@ def _sections(note: Note) -> Iterator[tuple[tuple[str, ...], list[Block]]]:
         path = [b for b in path if b.level < block.level] + [block]
     if run:
         yield _titles(path, note), run
+
+
+def _with_strays(body: str, found: Sequence[Block]) -> Iterator[Block]:
+    """The blocks, and as paragraphs the words that no block holds: link definitions, what is nested too deeply."""
+    at = 0
+    for block in [*found, Block("paragraph", len(body), len(body))]:
+        stray = body[at : block.start]
+        if any(char.isalnum() for char in stray):
+            yield Block("paragraph", at + len(stray) - len(stray.lstrip()), at + len(stray.rstrip()))
+        if block.start < block.end:
+            yield block
+        at = block.end
 
 
 def _titles(path: Sequence[Block], note: Note) -> tuple[str, ...]:
@@ -112,8 +125,12 @@ def _by_words(text: str, start: int, end: int, fits: Callable[[int, int], bool])
     while start < end:
         while start < end and text[start].isspace():
             start += 1
-        low, high = start + 1, end  # the longest prefix that fits, found by halving
-        while low < high:
+        low = start + 1
+        step = 64  # far enough for any real limit in a few doublings
+        while low + step < end and fits(start, low + step):
+            low, step = low + step, step * 2
+        high = min(low + step, end)
+        while low < high:  # the longest prefix that fits, found by halving
             middle = (low + high + 1) // 2
             low, high = (middle, high) if fits(start, middle) else (low, middle - 1)
         if low < end:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 
 from tutor.citations import Citer, marked
 from tutor.decide import answerable, signals
-from tutor.draft import MAX_SENTENCES, Sentence, Writer, quoted, uncovered, within_budget, write
-from tutor.errors import TutorError
+from tutor.draft import MAX_SENTENCES, SMALL_FACTS, Sentence, Writer, quoted, uncovered, within_budget, write
+from tutor.errors import EndpointUnreachable, TutorError
 from tutor.extract import candidates, ordered, select
 from tutor.ports import Embedder, GroundingChecker, Index
 from tutor.retrieve import nearest_topics, retrieve
@@ -55,7 +55,7 @@ class Parts:
 @dataclass(frozen=True, slots=True)
 class Request:
     """One question. ``history`` are the earlier questions, oldest first. ``strict_engine`` turns a model that cannot be
-    loaded into an error instead of a fallback."""
+    loaded or reached into an error instead of a fallback."""
 
     question: str
     history: tuple[str, ...] = ()
@@ -83,8 +83,8 @@ class _Clock:
 def stream(request: Request, parts: Parts) -> Iterator[Event]:
     """Answer a question, yielding events; the last is Finished.
 
-    Raises BadQuestion, index errors, and with ``strict_engine`` a model that cannot be loaded. A model that dies while
-    it writes raises nothing: the answer goes on in the notes' own words and says so.
+    Raises BadQuestion, index errors, and with ``strict_engine`` a model that cannot be loaded or reached. A model that
+    dies while it writes raises nothing: the answer goes on in the notes' own words and says so.
     """
     clock = _Clock()
     index = parts.index()
@@ -128,6 +128,7 @@ class _Draft:
     notices: list[str] = field(default_factory=list)
     text: str = ""
     model: str = ""
+    died: bool = False
 
     def show(self, sentence: Sentence, paragraph: bool = False) -> SentenceShown:
         citations = self.citer.cite(sentence.evidence)
@@ -158,11 +159,11 @@ def _worded(
     clock.lap("load")
     if writer is not None:
         answer.model = writer.name
-        for event in _drafted(query, passages, evidence, writer, parts, answer):
+        for event in _drafted(request, query, passages, evidence, writer, parts, answer):
             if len(answer.shown) == 1:
                 clock.lap("first_sentence")
             yield event
-        if not answer.drafted:
+        if not answer.drafted and not answer.died:
             answer.notices.append("The notes did not support the model's draft, so the notes are quoted instead.")
     left = uncovered(evidence, answer.shown)
     if answer.drafted:
@@ -185,11 +186,14 @@ def _writer(request: Request, parts: Parts, answer: _Draft) -> Writer | None:
     except TutorError as error:
         if request.strict_engine:
             raise
-        answer.notices.append(f"The language model cannot be used, so the notes are quoted. {error.message}")
+        answer.notices.append(
+            f"The language model cannot be used, so the notes are quoted. {error.message} {error.hint}"
+        )
         return None
 
 
 def _drafted(
+    request: Request,
     query: Query,
     passages: Sequence[Passage],
     evidence: Sequence[Evidence],
@@ -197,20 +201,27 @@ def _drafted(
     parts: Parts,
     answer: _Draft,
 ) -> Iterator[SentenceShown]:
-    wanted = list(candidates(passages[:LARGE_PASSAGES]) if writer.large else evidence)
-    facts = within_budget(query.standalone, wanted, writer)
-    if len(facts) < len(wanted):
-        answer.notices.append(
-            f"The model's context of {writer.context} tokens holds {len(facts)} of {len(wanted)} evidence sentences."
-        )
+    if writer.large:
+        wanted = list(candidates(passages[:LARGE_PASSAGES]))
+    else:
+        wanted = [item for paragraph in ordered(evidence[:SMALL_FACTS]) for item in paragraph]
     try:
+        facts = within_budget(query.standalone, wanted, writer)
+        if len(facts) < len(wanted):
+            held = f"{len(facts)} of {len(wanted)} evidence sentences"
+            answer.notices.append(f"The model's context of {writer.context} tokens holds {held}.")
         for item in write(query.standalone, facts, writer, parts.checker):
             if isinstance(item, Sentence):
                 yield answer.show(item)
             else:
                 answer.rejected.append(item)
     except TutorError as error:
-        answer.notices.append(f"The language model stopped, so the rest is quoted from the notes. {error.message}")
+        if request.strict_engine and not answer.shown and isinstance(error, EndpointUnreachable):
+            raise  # a server shows only now that it is not there
+        answer.died = True
+        answer.notices.append(
+            f"The language model stopped, so the rest is quoted from the notes. {error.message} {error.hint}"
+        )
 
 
 def _answer(request: Request, query: Query, passages: Sequence[Passage], answer: _Draft, clock: _Clock) -> Answer:

@@ -39,7 +39,7 @@ class ChunkBook:
         order = np.argsort(-scores, kind="stable")
         hits: list[tuple[str, float]] = []
         for at in order:
-            if scores[at] <= 0 or len(hits) == k:
+            if scores[at] <= 0 or len(hits) >= k:
                 break
             if where.admits(self.chunks[at]):
                 hits.append((self.chunks[at].id, float(scores[at])))
@@ -112,11 +112,15 @@ def save(book: ChunkBook, folder: Path) -> None:
 
 
 def load(folder: Path) -> ChunkBook:
-    """Read back what ``save`` wrote. Raises OSError, ValueError, KeyError or TypeError when it is damaged."""
+    """Read back what ``save`` wrote. A damaged book raises whatever its readers raise: OSError, ValueError, EOFError,
+    KeyError, TypeError, AttributeError or RecursionError."""
     chunks = []
     with (folder / "chunks.jsonl").open(encoding="utf-8") as file:
         for line in file:
             data = json.loads(line)
             data["aliases"], data["steps"] = tuple(data["aliases"]), tuple(data["steps"])
             chunks.append(Chunk(**data))
-    return ChunkBook(tuple(chunks), lexical.load(folder / "bm25"), {c.id: c for c in chunks})
+    lexicon = lexical.load(folder / "bm25")
+    if lexicon.size != len(chunks):
+        raise ValueError(f"{len(chunks)} chunks, but words of {lexicon.size}")
+    return ChunkBook(tuple(chunks), lexicon, {c.id: c for c in chunks})

@@ -25,6 +25,9 @@ ANSWER_TOKENS = 320
 """Room kept for the answer when the prompt is budgeted."""
 
 MAX_SENTENCES = 5
+SMALL_FACTS = 4
+"""Sentences that a small model can hold together; with more it loses the thread (tried 4, 5 and 7)."""
+
 MAX_REJECTED = 3
 """After this many sentences in a row that the evidence does not support, the model is not asked for more."""
 
@@ -37,8 +40,8 @@ REPEAT_SHARE = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """A language model with its budget. ``count`` gives the prompt tokens of messages; a ``large`` one is handed whole
-    passages where a small one gets chosen sentences."""
+    """A language model with its budget. ``count`` gives the prompt tokens of messages. A ``large`` one is handed the
+    question and whole passages; a small one the best few sentences, to be joined."""
 
     name: str
     chat: Generator
@@ -62,9 +65,14 @@ def within_budget(question: str, facts: Sequence[Evidence], writer: Writer) -> l
     low, high = 1, len(facts)
     while low < high:
         middle = (low + high + 1) // 2
-        tokens = writer.count(prompts.draft(question, [f.plain for f in facts[:middle]]))
+        tokens = writer.count(_prompt(question, facts[:middle], writer))
         low, high = (middle, high) if tokens + ANSWER_TOKENS <= writer.context else (low, middle - 1)
     return list(facts[:low])
+
+
+def _prompt(question: str, facts: Sequence[Evidence], writer: Writer) -> list[Message]:
+    texts = [f.plain for f in facts]
+    return prompts.draft(question, texts) if writer.large else prompts.fuse(texts)
 
 
 def write(
@@ -75,7 +83,7 @@ def write(
     Raises what the model raises (a TutorError); what was yielded before stands.
     """
     texts = [f.plain for f in facts]
-    tokens = writer.chat.stream(prompts.draft(question, texts))
+    tokens = writer.chat.stream(_prompt(question, facts, writer))
     shown: list[Sentence] = []
     rejected_in_a_row = 0
     for drafted in split_stream(str(chunk.text) for chunk in tokens):

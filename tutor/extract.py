@@ -68,7 +68,8 @@ class _Scored:
 def candidates(passages: Sequence[Passage]) -> Iterator[Evidence]:
     """Every quotable sentence of the passages, in their order.
 
-    A question, a pointer to a table, a lone label and a sentence of fewer than 5 or more than 60 words is not quotable.
+    A question, a pointer to a table, a bold label, a quoted saying and a sentence of fewer than 5 or more than 60 words
+    is not quotable: alone it would not say what the note says.
     """
     seen: set[str] = set()
     for passage in passages:
@@ -79,10 +80,18 @@ def candidates(passages: Sequence[Passage]) -> Iterator[Evidence]:
             for start, end in sentences(chunk.text[block.start : block.end]):
                 at, to = block.start + start, block.start + end
                 text = plain(chunk.text[at:to])
-                if not 5 <= len(text.split()) <= 60 or text.endswith("?") or _POINTER.search(text) or text in seen:
+                if text in seen or not _quotable(chunk.text[at:to], text):
                     continue
                 seen.add(text)
                 yield _evidence(passage, at, to, text)
+
+
+def _quotable(raw: str, text: str) -> bool:
+    if not 5 <= len(text.split()) <= 60 or text.endswith(("?", ":")) or _POINTER.search(text):
+        return False
+    label = raw.lstrip("-*+ 0123456789.").startswith("**") or bool(re.fullmatch(r"\*\*.+\*\*[.:]?", raw, re.DOTALL))
+    saying = text[0] in "\"“‘'" and text.rstrip(".")[-1] in "\"”’'"
+    return not (saying or (label and raw.rstrip(".: ").endswith("**")))
 
 
 def _evidence(passage: Passage, start: int, end: int, text: str) -> Evidence:
@@ -175,8 +184,12 @@ def _similarity(a: _Scored, b: _Scored) -> float:
 
 
 def ordered(evidence: Sequence[Evidence]) -> list[list[Evidence]]:
-    """Evidence as paragraphs: one per note, notes by their best sentence, sentences in the order of the note."""
-    by_note: dict[str, list[Evidence]] = {}
-    for item in evidence:
-        by_note.setdefault(item.note, []).append(item)
-    return [sorted(items, key=lambda e: e.start) for items in by_note.values()]
+    """Evidence as paragraphs, one per note: notes and their sections by their best sentence, a section's sentences in
+    its own order."""
+    notes: dict[str, dict[str, list[Evidence]]] = {}
+    for item in sorted(evidence, key=lambda e: -e.score):
+        notes.setdefault(item.note, {}).setdefault(item.heading, []).append(item)
+    return [
+        [item for section in sections.values() for item in sorted(section, key=lambda e: e.start)]
+        for sections in notes.values()
+    ]

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 
 from tutor import calibration
@@ -23,9 +23,10 @@ MAX_EVIDENCE = 3
 """A sentence that fuses more than this many sentences of the notes is not checked as one claim."""
 
 _NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?(?:e[-+]?\d+)?", re.IGNORECASE)
+_ARITHMETIC = re.compile(r"[\d)]\s*[*/^+×]\s*[\d(]|[=≈]\s*[\d(]")
 _NUMBER_WORDS = dict(zip("one two three four five six seven eight nine ten".split(), range(1, 11), strict=True))
 _SCALE = {"thousand": 1e3, "k": 1e3, "million": 1e6, "m": 1e6, "billion": 1e9, "bn": 1e9, "b": 1e9, "trillion": 1e12}
-_NEGATIONS = frozenset(
+NEGATIONS = frozenset(
     "not no never none nor neither cannot without hardly rarely seldom lacks lack fails fail avoid except unless "
     "isn't aren't don't doesn't didn't won't can't couldn't shouldn't wouldn't wasn't weren't hasn't haven't".split()
 )
@@ -58,11 +59,19 @@ _DIRECTION = (
     "cheap expensive",
     "early late",
 )
+_POINTING = frozenset(word for pair in _DIRECTION for word in pair.split())
+_GROUPED = re.compile(r"(?<=\d),(?=\d{3})")
 _OPPOSITES: dict[str, set[str]] = {}
 for _pair in _DIRECTION:
     _one, _other = (stem(w) for w in _pair.split())
     _OPPOSITES.setdefault(_one, set()).add(_other)
     _OPPOSITES.setdefault(_other, set()).add(_one)
+
+
+def opposite_words() -> list[tuple[str, str]]:
+    """The pairs of opposites, both ways."""
+    pairs = [(one, other) for one, other in (pair.split() for pair in _DIRECTION)]
+    return pairs + [(other, one) for one, other in pairs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,8 @@ class Features:
 
     novel_words: float
     """Share of the claim's content words, weighted by length, that the evidence does not hold."""
+    novel_count: float
+    """How many content words the evidence does not hold, of at most three, as a share of three."""
     novel_numbers: float
     """1 when the claim holds a number that the evidence does not."""
     novel_names: float
@@ -78,7 +89,7 @@ class Features:
     negation: float
     """1 when exactly one of claim and nearest evidence is negated around shared words."""
     opposite: float
-    """1 when the claim says one of a pair of opposites and its evidence only the other."""
+    """1 when the claim says one of a pair of opposites and its nearest evidence only the other."""
     quantifier: float
     """1 when the claim holds "all", "always", "only" and the like, and its evidence does not."""
     broken_pairs: float
@@ -109,6 +120,8 @@ class LexicalChecker:
         parts = _read(claim)
         if not parts.stems or not read:
             return Check(False, 0.0, (), "no overlap")
+        if _ARITHMETIC.search(claim):
+            return _copied(claim, evidence)
         chosen = _best_evidence(parts, read)
         if not chosen:
             return Check(False, 0.0, (), "no overlap")
@@ -116,6 +129,15 @@ class LexicalChecker:
         score = self._weights.probability(astuple(features))
         supported = score >= self._weights.threshold
         return Check(supported, score, tuple(chosen), "" if supported else _reason(features))
+
+
+def _copied(claim: str, evidence: Sequence[str]) -> Check:
+    """Worked arithmetic is supported only word for word: one factor changed, and every number is still in the notes."""
+    wanted = " ".join(claim.rstrip(".").split())
+    for at, text in enumerate(evidence):
+        if wanted in " ".join(text.split()):
+            return Check(True, 1.0, (at,))
+    return Check(False, 0.0, (), "arithmetic differs from evidence")
 
 
 def features(claim: str, evidence: Sequence[str]) -> Features | None:
@@ -127,16 +149,25 @@ def features(claim: str, evidence: Sequence[str]) -> Features | None:
 
 
 def _read(text: str) -> _Text:
-    lowered = [w for w in words(text) if not re.fullmatch(r"[\d.,]+", w)]
-    sequence = tuple(stem(w) for w in lowered if w not in STOPWORDS and w not in _NEGATIONS)
+    sequence = tuple(_tokens(text))
+    spaced = _spaced(text)
     return _Text(
         sequence,
-        frozenset(sequence),
+        frozenset(token for token in sequence if not token[0].isdigit()),
         frozenset(numbers(text)),
         frozenset(_names(text)),
-        sum(w in _NEGATIONS for w in _spaced(text)),
-        frozenset(_spaced(text)),
+        sum(w in NEGATIONS for w in spaced),
+        frozenset(spaced),
     )
+
+
+def _tokens(text: str) -> Iterator[str]:
+    """Stems of the content words and of words that give a direction, and the numbers, in their order."""
+    for word in words(_GROUPED.sub("", text)):
+        if word[0].isdigit():
+            yield word.rstrip(".,")
+        elif word not in NEGATIONS and (word not in STOPWORDS or word in _POINTING):
+            yield stem(word)
 
 
 def _spaced(text: str) -> list[str]:
@@ -201,13 +232,18 @@ def compare(claim: _Text, evidence: Sequence[_Text]) -> Features:
     held_numbers = frozenset().union(*(e.numbers for e in evidence))
     total = sum(_weight(w) for w in claim.stems)
     novel = claim.stems - held
-    flipped = any(other in held and word not in held for word in claim.stems for other in _OPPOSITES.get(word, ()))
     nearest = evidence[0]
+    flipped = any(
+        other in nearest.stems and word not in nearest.stems
+        for word in claim.stems
+        for other in _OPPOSITES.get(word, ())
+    )
     negated = (claim.negations > 0) != any(e.negations > 0 for e in evidence) or (
         len(evidence) == 1 and claim.negations > nearest.negations
     )
     return Features(
         novel_words=sum(_weight(w) for w in novel) / total if total else 1.0,
+        novel_count=min(len(novel), 3) / 3,
         novel_numbers=float(any(not _near(n, held_numbers) for n in claim.numbers)),
         novel_names=float(bool({n for n in claim.names if n not in held})),
         negation=float(negated),

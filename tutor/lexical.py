@@ -34,11 +34,17 @@ STOPWORDS = frozenset(
 )
 _WORD = re.compile(r"[^\W_]+(?:[-'’/@.+][^\W_]+)*\+*", re.UNICODE)
 _SPELLINGS = (  # British to American, on the whole word, before stemming: one stem for both
-    (re.compile(r"(?<=[a-z]{3})is(e|ed|es|er|ers|ing|ation|ations|able)$"), r"iz\1"),
-    (re.compile(r"(?<=[a-z]{2})our(s|ed|ing|al|ite)?$"), r"or\1"),
-    (re.compile(r"(?<=[a-z]{2})ll(ed|ing|er|ers)$"), r"l\1"),
+    (re.compile(r"(?<=[a-z]{3})is(e|ed|es|er|ers|ing|ations?|ational|able|ability)$"), r"iz\1"),
+    (re.compile(r"(?<=[a-z]al)ys(e|ed|es|er|ers|ing)$"), r"yz\1"),
+    (re.compile(r"(?<=[a-z]{2})our(s|ed|ing|al|able|ite|less|hoods?)?$"), r"or\1"),
+    # the stemmer itself halves the l of "modelling" and "labelled", and must keep that of "rolled" and "called"
+    (re.compile(r"^(dia|due|fue)ll(ed|ing|er|ers)$"), r"\1l\2"),
     (re.compile(r"^(cent|met|fib)re(s?)$"), r"\1er\2"),
-    (re.compile(r"^catalogue(s?)$"), r"catalog\1"),
+    (re.compile(r"^centr(ed|ing)$"), r"center\1"),
+    (re.compile(r"^(catalog|program)(?:ue|me)(s?)$"), r"\1\2"),
+    (re.compile(r"^(licen|defen|offen)ce(s?)$"), r"\1se\2"),
+    (re.compile(r"^artefact(s?)$"), r"artifact\1"),
+    (re.compile(r"^grey(s?)$"), r"gray\1"),
 )
 
 
@@ -121,7 +127,8 @@ def save(lexicon: Lexicon, folder: Path) -> None:
 
 
 def load(folder: Path) -> Lexicon:
-    """Read back what ``save`` wrote. Raises OSError or ValueError when a file is missing or damaged."""
+    """Read back what ``save`` wrote. Raises OSError when a file is missing, and when one is damaged whatever its reader
+    raises."""
     import bm25s
 
     data = json.loads((folder / "words.json").read_text(encoding="utf-8"))

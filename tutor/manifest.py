@@ -6,14 +6,18 @@ module reads and writes that one file and knows nothing of what the generation h
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from tutor.errors import IndexMismatch, NoIndex, storage_error
 
+_REBUILD = "Build it again: tutor ingest --full"
 FORMAT = 1
 CHUNKER = "1"
 """Raise whenever the same note would be cut or embedded differently."""
@@ -68,34 +72,33 @@ def read(index_dir: Path) -> Manifest:
         raise NoIndex("There is no index yet.", "Build it with: tutor ingest") from None
     except OSError as error:
         raise storage_error(error, "reading the index manifest", path) from error
-    except ValueError:
-        raise IndexMismatch(f"The index manifest is damaged ({path}).", "Build it again: tutor ingest --full") from None
-    return _parse(data, path)
-
-
-def _parse(data: Any, path: Path) -> Manifest:
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
-        found = data.get("format") if isinstance(data, dict) else None
-        raise IndexMismatch(
-            f"The index has format {found}, this program reads format {FORMAT}.", "Build it again: tutor ingest --full"
-        )
+    except (ValueError, RecursionError):
+        raise _damaged(path) from None
+    if not isinstance(data, dict):
+        raise _damaged(path)
+    if data.get("format") != FORMAT:
+        raise IndexMismatch(f"The index has format {data.get('format')}, this program reads format {FORMAT}.", _REBUILD)
     try:
-        return Manifest(
-            **{
-                **{f.name: data[f.name] for f in fields(Manifest)},
-                "roots": tuple(data["roots"]),
-                "fingerprint": Fingerprint(**data["fingerprint"]),
-                "notes": {note: NoteEntry(**entry) for note, entry in data["notes"].items()},
-            }
-        )
-    except (KeyError, TypeError, AttributeError):
-        raise IndexMismatch(f"The index manifest is damaged ({path}).", "Build it again: tutor ingest --full") from None
+        return _form().validate_python(data)
+    except ValueError:
+        raise _damaged(path) from None
+
+
+def _damaged(path: Path) -> IndexMismatch:
+    return IndexMismatch(f"The index manifest is damaged ({path}).", _REBUILD)
+
+
+@lru_cache(maxsize=1)
+def _form() -> TypeAdapter[Manifest]:
+    return TypeAdapter(Manifest)
 
 
 def publish(manifest: Manifest, index_dir: Path) -> None:
     """Make ``manifest`` the published one, durably and in one step. Raises StorageError."""
     path = path_in(index_dir)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary = path.with_suffix(
+        ".tmp"
+    )  # one name: only who holds the lock publishes, and what a kill left is replaced
     try:
         with temporary.open("w", encoding="utf-8") as file:
             json.dump(asdict(manifest), file, ensure_ascii=False, indent=1)
@@ -103,7 +106,8 @@ def publish(manifest: Manifest, index_dir: Path) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise storage_error(error, "publishing the index", path) from error
 
 
@@ -115,5 +119,5 @@ def require(manifest: Manifest, expected: Fingerprint) -> None:
             raise IndexMismatch(
                 f"The index was built with {field.name.replace('_', ' ')} {str(was)[:16]}, this program uses "
                 f"{str(now)[:16]}.",
-                "Build it again: tutor ingest --full",
+                _REBUILD,
             )

@@ -9,10 +9,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 BlockKind: TypeAlias = Literal["heading", "paragraph", "item", "table", "code", "diagram", "formula", "html"]
@@ -25,8 +24,8 @@ PROSE: frozenset[BlockKind] = frozenset({"paragraph", "item"})
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A run of lines: ``text[start:end]``, without surrounding blank lines. ``level`` is 1-6 for a heading, else 0;
-    ``title`` is a heading's plain words."""
+    """A run of lines: ``text[start:end]``, without surrounding blank lines. ``level`` is 1-6 for a heading of the
+    document, 0 for one inside a quote or a list and for every other block; ``title`` is a heading's plain words."""
 
     kind: BlockKind
     start: int
@@ -35,10 +34,20 @@ class Block:
     title: str = ""
 
 
-@lru_cache(maxsize=1)
-def _parser() -> MarkdownIt:
+def _new_parser() -> MarkdownIt:
     # math is parsed so that `$a_i$` is not read as emphasis, and so that a formula is one block
     return MarkdownIt("commonmark").enable("table").use(dollarmath_plugin, allow_space=False, double_inline=False)
+
+
+@lru_cache(maxsize=1)
+def _parser() -> MarkdownIt:
+    return _new_parser()
+
+
+@lru_cache(maxsize=1)
+def _block_parser() -> MarkdownIt:
+    # finding the blocks needs no look at what is inside them, which is most of the work
+    return _new_parser().disable(["inline", "text_join"])
 
 
 _KINDS: dict[str, BlockKind] = {
@@ -54,9 +63,10 @@ _KINDS: dict[str, BlockKind] = {
 
 def blocks(text: str) -> list[Block]:
     """The leaf blocks of ``text`` in order: each list item's own lines are a block of their own."""
-    starts = [0, *(m.end() for m in re.finditer("\n", text)), len(text)]
+    starts = [0, *(m.end() for m in re.finditer(r"\r\n?|\n", text)), len(text)]  # lines as the parser counts them
     found: list[Block] = []
-    tokens = _parser().parse(text)
+    env: dict[str, Any] = {}
+    tokens = _block_parser().parse(text, env)
     depth = 0  # of lists: a paragraph inside one is an item
     for at, token in enumerate(tokens):
         if token.type in ("bullet_list_open", "ordered_list_open"):
@@ -67,8 +77,9 @@ def blocks(text: str) -> list[Block]:
             continue
         first, last = starts[token.map[0]], starts[min(token.map[1], len(starts) - 1)]
         if token.type == "heading_open":
-            title = _inline_plain(tokens[at + 1])
-            found.append(_trimmed(text, "heading", first, last, int(token.tag[1]), title))
+            title = _inline_plain(tokens[at + 1].content, env)
+            level = 0 if token.level else int(token.tag[1])
+            found.append(_trimmed(text, "heading", first, last, level, title))
         elif token.type in _KINDS:
             kind = _KINDS[token.type]
             if kind == "code" and token.info.strip().lower().startswith("mermaid"):
@@ -87,9 +98,10 @@ def _trimmed(text: str, kind: BlockKind, start: int, end: int, level: int = 0, t
     return Block(kind, start, end, level, title)
 
 
-def _inline_plain(token: Token) -> str:
+def _inline_plain(text: str, env: dict[str, Any]) -> str:
+    """The words of inline Markdown; ``env`` holds the link definitions of its document."""
     parts: list[str] = []
-    for child in token.children or []:
+    for child in (child for token in _parser().parseInline(text, env) for child in token.children or []):
         if child.type in ("text", "code_inline", "image"):
             parts.append(child.content)
         elif child.type == "math_inline":
@@ -106,27 +118,32 @@ def plain(text: str) -> str:
     """The words of a run of Markdown prose as a reader sees them, on one line: no links, marks or list bullets."""
     marker = _MARKER.match(text)
     body = text[marker.end() :] if marker else text
-    inline = next((t for t in _parser().parseInline(body) if t.type == "inline"), None)
-    return _inline_plain(inline) if inline else ""
+    return _inline_plain(body, {})
 
 
 _ABBREVIATIONS = frozenset("e.g e.g. i.e i.e. et al cf fig eq approx resp dr mr mrs prof inc ltd vs pp vol eds".split())
-_BOUNDARY = re.compile(r"[.!?…][\"'”’)\]*_`]*(?=\s+\S)")
+_BOUNDARY = re.compile(r"[.!?…][\"'”’)\]*_`]*(?=\s+(\S))")
+_LAST_WORD = re.compile(r"[\w.]*$")
+_LONGEST = 12
+"""How many characters before a full stop are looked at: more than any abbreviation has."""
+
+_FORMULA = re.compile(r"\$(?!\s)[^$\n]+(?<!\s)\$")
 _OPENERS = {"(": ")", "[": "]"}
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
     """Offsets of the sentences of one prose block, without its list bullet.
 
-    A full stop inside brackets, code or a formula, after an abbreviation, or before a lower-case word does not end a
-    sentence. The spans do not overlap, are in order, and cover every non-space character after the bullet.
+    A full stop inside brackets, code or a formula (but at their very end), after an abbreviation, or before a
+    lower-case word does not end a sentence. The spans do not overlap, are in order, and cover every non-space character
+    after the bullet.
     """
     marker = _MARKER.match(text)
     start = marker.end() if marker else 0
     shielded = _shielded(text)
     spans: list[tuple[int, int]] = []
     for match in _BOUNDARY.finditer(text, start):
-        if match.start() in shielded or not _ends_sentence(text, match):
+        if shielded[match.end() - 1] or not _ends_sentence(text, match):
             continue
         if match.end() > start:
             spans.append((start, match.end()))
@@ -140,33 +157,57 @@ def sentences(text: str) -> list[tuple[int, int]]:
 
 
 def _ends_sentence(text: str, match: re.Match[str]) -> bool:
-    following = text[match.end() :].lstrip()
-    if following[:1].islower():
+    if match.group(1).islower():
         return False
     if text[match.start()] != ".":
         return True
-    word = re.search(r"[\w.]*$", text[: match.start()])
+    word = _LAST_WORD.search(text[max(0, match.start() - _LONGEST) : match.start()])
     last = word.group().lower() if word else ""
     if last in _ABBREVIATIONS:
         return False
     return not (len(last) == 1 and last.isalpha() and last != "i")  # an initial: "J. Dean"
 
 
-def _shielded(text: str) -> set[int]:
-    """Positions inside code spans, formulas and closed brackets, where no sentence ends."""
-    inside: set[int] = set()
-    for pattern in (r"(`+)(?!`).+?(?<!`)\1(?!`)", r"\$[^$\n]+\$"):
-        for match in re.finditer(pattern, text, re.DOTALL):
-            inside.update(range(match.start(), match.end() - 1))
-    stack: list[int] = []
+def _shielded(text: str) -> bytearray:
+    """1 at each position inside code spans, formulas and closed brackets, where no sentence ends; else 0."""
+    inside = bytearray(len(text))
+    for start, end in [*_code_spans(text), *(match.span() for match in _FORMULA.finditer(text))]:
+        _fill(inside, start, end - 1)
+    opened: list[int] = []
+    closed: list[tuple[int, int]] = []
     for at, char in enumerate(text):
-        if at in inside:
+        if inside[at]:
             continue
         if char in _OPENERS:
-            stack.append(at)
-        elif stack and char == _OPENERS[text[stack[-1]]]:
-            inside.update(range(stack.pop(), at))
+            opened.append(at)
+        elif opened and char == _OPENERS[text[opened[-1]]]:
+            start = opened.pop()
+            while closed and closed[-1][0] > start:  # covered by this pair
+                closed.pop()
+            closed.append((start, at))
+    for start, end in closed:
+        _fill(inside, start, end)
     return inside
+
+
+def _fill(mask: bytearray, start: int, end: int) -> None:
+    mask[start:end] = b"\1" * (end - start)
+
+
+def _code_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Spans from a run of backticks to the next run of as many, found in one pass from the end."""
+    runs = [match.span() for match in re.finditer("`+", text)]
+    following: dict[int, int] = {}
+    partner = [0] * len(runs)
+    for at in reversed(range(len(runs))):
+        length = runs[at][1] - runs[at][0]
+        partner[at] = following.get(length, 0)
+        following[length] = at
+    at = 0
+    while at < len(runs):
+        if partner[at]:
+            yield runs[at][0], runs[partner[at]][1]
+        at = (partner[at] or at) + 1
 
 
 def prose_sentences(text: str) -> Iterator[tuple[int, int]]:
@@ -179,6 +220,8 @@ def prose_sentences(text: str) -> Iterator[tuple[int, int]]:
 
 def without_diagrams(text: str) -> str:
     """``text`` with the source of each diagram left out: embedders and readers of a terminal gain nothing from it."""
+    if "mermaid" not in text.lower():
+        return text.strip()
     kept, at = [], 0
     for block in blocks(text):
         if block.kind == "diagram":

@@ -23,15 +23,7 @@ from tutor.catalogue import DEFAULT_CHAT, is_hub_file
 from tutor.catalogue import ModelSpec as ModelSpec
 from tutor.catalogue import catalogue as catalogue
 from tutor.catalogue import find as find
-from tutor.errors import (
-    ModelCorrupt,
-    ModelMissing,
-    SettingsError,
-    StorageError,
-    UnknownName,
-    UsageError,
-    storage_error,
-)
+from tutor.errors import ModelCorrupt, ModelMissing, SettingsError, StorageError, UnknownName, UsageError, storage_error
 from tutor.settings import Settings
 
 ENDPOINT = "endpoint"

@@ -49,17 +49,25 @@ class Settings(BaseSettings):
     max_context: int = Field(
         default=8192, ge=512, le=131072, description="Largest context window, in tokens, asked of a GGUF model"
     )
-    max_note_mb: float = Field(default=5.0, gt=0, description="Largest note file that is read, in megabytes")
+    max_note_mb: float = Field(default=5.0, gt=0, le=1000, description="Largest note file that is read, in megabytes")
 
     @field_validator("home")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return Path(os.path.abspath(value.expanduser()))
+    def _absolute_home(cls, value: Path) -> Path:
+        return _absolute(value)
+
+    @field_validator("corpus")
+    @classmethod
+    def _absolute_corpus(cls, value: str) -> str:
+        paths = [str(_absolute(p)) for p in value.split(os.pathsep) if p]
+        if not paths:
+            raise ValueError("it names no folder")
+        return os.pathsep.join(paths)
 
     @property
     def corpus_roots(self) -> tuple[Path, ...]:
         """The folders of ``corpus``, absolute."""
-        return tuple(Path(os.path.abspath(Path(p).expanduser())) for p in self.corpus.split(os.pathsep) if p)
+        return tuple(Path(p) for p in self.corpus.split(os.pathsep) if p)
 
     @property
     def index_dir(self) -> Path:
@@ -77,6 +85,13 @@ class Settings(BaseSettings):
         return self.threads or os.cpu_count() or 1
 
 
+def _absolute(path: str | Path) -> Path:
+    try:
+        return Path(os.path.abspath(Path(path).expanduser()))
+    except RuntimeError as error:  # "~name" of a user who does not exist
+        raise ValueError(f"the home folder in {str(path)!r} is not known") from error
+
+
 def load() -> Settings:
     """Read the environment. Raises SettingsError naming the variable and what it must be."""
     try:
@@ -84,6 +99,7 @@ def load() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = "TUTOR_" + str(first["loc"][0]).upper()
+        problem = first["msg"].removeprefix("Value error, ")
         raise SettingsError(
-            f"{name} cannot be used: {first['msg']}.", f"Set {name} to a valid value or unset it; the README lists all."
+            f"{name} cannot be used: {problem}.", f"Set {name} to a valid value or unset it; the README lists all."
         ) from None

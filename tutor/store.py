@@ -63,36 +63,40 @@ class Store:
     def create(self, kind: str = "chat", title: str = "", owner: str = "") -> Session:
         """Begin a conversation."""
         now = _now()
-        session = Session(uuid.uuid4().hex[:8], kind, owner, title, now, now)
+        session = Session(uuid.uuid4().hex[:8], kind, owner, _storable(title), now, now)
         with self._connection() as db:
-            db.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", (session.id, kind, owner, title, now, now))
+            record = (session.id, kind, owner, session.title, now, now)
+            db.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", record)
         return session
 
     def append(self, session: str, role: str, text: str, data: dict[str, Any] | None = None) -> Turn:
         """Add a turn, on the disk when this returns. Raises SessionError for an unknown session."""
         now = _now()
         with self._connection() as db:
-            if not db.execute("UPDATE sessions SET changed = ? WHERE id = ?", (now, session)).rowcount:
+            if not db.execute("UPDATE sessions SET changed = ? WHERE id = ?", (now, _storable(session))).rowcount:
                 raise _unknown(session)
             (last,) = db.execute("SELECT COALESCE(MAX(number), 0) FROM turns WHERE session = ?", (session,)).fetchone()
-            turn = Turn(last + 1, role, text, data or {}, now)
-            record = (session, turn.number, role, text, json.dumps(turn.data, ensure_ascii=False), now)
+            turn = Turn(last + 1, role, _storable(text), data or {}, now)
+            record = (session, turn.number, role, turn.text, json.dumps(turn.data), now)
             db.execute("INSERT INTO turns VALUES (?, ?, ?, ?, ?, ?)", record)
         return turn
 
     def get(self, session: str, owner: str = "") -> Session:
         """One session. Raises SessionError when there is none of this id, or it is another owner's."""
         with self._connection() as db:
-            row = db.execute("SELECT * FROM sessions WHERE id = ? AND owner = ?", (session, owner)).fetchone()
+            row = db.execute(
+                "SELECT * FROM sessions WHERE id = ? AND owner = ?", (_storable(session), owner)
+            ).fetchone()
         if row is None:
             raise _unknown(session)
         return Session(*row)
 
     def turns(self, session: str) -> list[Turn]:
-        """The turns of a session, oldest first."""
+        """The turns of a session, oldest first; none for a session that is not there."""
         with self._connection() as db:
             rows = db.execute(
-                "SELECT number, role, text, data, created FROM turns WHERE session = ? ORDER BY number", (session,)
+                "SELECT number, role, text, data, created FROM turns WHERE session = ? ORDER BY number",
+                (_storable(session),),
             ).fetchall()
         return [Turn(number, role, text, json.loads(data), created) for number, role, text, data, created in rows]
 
@@ -107,13 +111,14 @@ class Store:
     def rename(self, session: str, title: str) -> None:
         """Give a session another title. Raises SessionError."""
         with self._connection() as db:
-            if not db.execute("UPDATE sessions SET title = ? WHERE id = ?", (title, session)).rowcount:
+            named = db.execute("UPDATE sessions SET title = ? WHERE id = ?", (_storable(title), _storable(session)))
+            if not named.rowcount:
                 raise _unknown(session)
 
     def delete(self, session: str) -> None:
         """Remove a session and its turns. Raises SessionError."""
         with self._connection() as db:
-            if not db.execute("DELETE FROM sessions WHERE id = ?", (session,)).rowcount:
+            if not db.execute("DELETE FROM sessions WHERE id = ?", (_storable(session),)).rowcount:
                 raise _unknown(session)
 
     @contextmanager
@@ -150,6 +155,11 @@ def _unusable(path: Path, error: Exception) -> StorageError:
         f"The conversations in {path} cannot be used: {error}.",
         "Check the disk and its permissions, move the file away, or choose another folder with TUTOR_HOME.",
     )
+
+
+def _storable(text: str) -> str:
+    """The text with what no UTF-8 file can hold (bytes that a terminal could not decode) as question marks."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _now() -> str:

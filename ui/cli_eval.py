@@ -43,7 +43,7 @@ def evaluate(
         _print(scored, scores, baseline, fell)
     if save and comparable:
         save_baseline(engine, scores)
-        say("Saved as the baseline.")
+        warn("Saved as the baseline.")  # standard output may be JSON
         return 0
     if save:
         warn("Not saved: a baseline is made of the whole default set.")

@@ -80,6 +80,6 @@ def passage_lines(passage: Passage, cwd: Path, full: bool = False) -> list[str]:
     head = f"{passage.rank}. {line_of(chunk)}  ({passage.score:.4f})"
     return [
         safe(head),
-        f"   {place(chunk.path, chunk.start, cwd)}",
+        f"   {safe(place(chunk.path, chunk.start, cwd))}",
         *(f"   {line}" for line in safe(text).splitlines()),
     ]

@@ -91,9 +91,9 @@ def working(what: str) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def progress_bars() -> Iterator[Progress]:
-    """Progress bars on standard error."""
+    """Progress bars on standard error; nothing when piped."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as bars:
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as bars:
         yield bars

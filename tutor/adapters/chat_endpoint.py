@@ -196,7 +196,8 @@ def _translate(error: Exception, url: str, model: str, timeout_s: float, *, star
             return ModelFailed(f"The connection to {url} broke while it was answering.", "Ask again.")
         case openai.APIConnectionError():
             return EndpointUnreachable(
-                f"{url} does not answer: {error.__cause__ or said}.", "Start the server, or correct TUTOR_ENDPOINT."
+                f"{url} does not answer: {str(error.__cause__ or said).rstrip('.')}.",
+                "Start the server, or correct TUTOR_ENDPOINT.",
             )
         case openai.AuthenticationError() | openai.PermissionDeniedError():
             return EndpointUnreachable(f"{url} refuses the key: {said}", "Set TUTOR_ENDPOINT_KEY to the server's key.")

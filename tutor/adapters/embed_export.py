@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -18,20 +19,22 @@ from typing import Any
 from tutor.adapters import embed, embed_onnx
 from tutor.errors import storage_error
 
+_PREFIX = ".export-"
+
 
 def export(model_folder: Path, target: Path, threads: int) -> None:
     """Write ``model.onnx`` and ``tokenizer.json`` into the new folder ``target``; does nothing when it is there.
 
-    The graph maps ``input_ids`` and ``attention_mask``, int64 of shape (batch, length), to
-    ``sentence_embedding``, float32 of
-    shape (batch, 384) and rows of length 1. Raises ModelCorrupt, StorageError.
+    The graph maps ``input_ids`` and ``attention_mask``, int64 of shape (batch, length), to ``sentence_embedding``,
+    float32 of shape (batch, 384) and rows of length 1. Raises ModelCorrupt, StorageError.
     """
     if target.is_dir():
         return
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=".export-", dir=target.parent))
+        _clear(target.parent)
+        temporary = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=target.parent))
         _write_graph(embed.load(model_folder, threads), temporary / embed_onnx.MODEL)
         shutil.copyfile(model_folder / "tokenizer.json", temporary / embed_onnx.TOKENIZER)
         for file in temporary.iterdir():
@@ -45,6 +48,14 @@ def export(model_folder: Path, target: Path, threads: int) -> None:
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what an export that was killed has left; one that is at work is younger than an hour."""
+    for left in folder.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if left.stat().st_mtime < time.time() - 3600:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def _write_graph(model: Any, path: Path) -> None:

@@ -7,9 +7,13 @@ of chunks with the BM25 files. The only module that imports chromadb.
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import threading
+import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,38 +22,44 @@ import numpy as np
 import numpy.typing as npt
 
 from tutor import chunkbook
-from tutor.errors import IndexMismatch, IndexUnreachable, StorageError, storage_error
+from tutor.errors import IndexMismatch, IndexProblem, IndexUnreachable, StorageError, storage_error
 from tutor.ports import Hit, Index
 from tutor.types import STEPS, Chunk, Filter
 
 PREFIX = "notes-"
+SIZES = "sizes.json"
+"""The file of a generation that is written last: the sizes of the files that Chroma maps into memory unchecked."""
+
 _REBUILD = "Build it again: tutor ingest --full"
+_PATIENCE_S = 5.0
+_clients = threading.RLock()  # Chroma shares one database per folder and counts its clients without a lock of its own
 
 
 class ChromaIndex(chunkbook.BookIndex):
-    """One open generation. Chroma's clients may be used from several threads."""
+    """One open generation. Chroma's clients may be used from several threads; the database is let go of with the last
+    reference, since a question may still be at work over a generation that has been replaced."""
 
-    def __init__(self, generation: str, book: chunkbook.ChunkBook, client: Any, collection: Any) -> None:
+    def __init__(self, generation: str, book: chunkbook.ChunkBook, client: Any, collection: Any, url: str = "") -> None:
         super().__init__(generation, book)
-        self._client = client
         self._collection = collection
+        self._url = url
+        weakref.finalize(self, _close, client).atexit = False
 
     def dense(self, vector: Sequence[float], k: int, where: Filter) -> list[Hit]:
         """See ports.Index."""
-        with _translated():
+        k = min(k, len(self._book.chunks))
+        if k < 1:
+            return []
+        with _translated(self._url):
             found = self._collection.query(
-                query_embeddings=[list(vector)],
-                n_results=min(k, len(self._book.chunks)),
+                query_embeddings=[np.asarray(vector, dtype=np.float32)],
+                n_results=k,
                 where=_where(where),
                 include=["distances"],
             )
-        # cosine distance is 1 - cosine
+        # cosine distance is 1 - cosine, a little below 0 at times for rounding
         pairs = zip(found["ids"][0], found["distances"][0], strict=True)
-        return [(chunk_id, 1.0 - float(distance)) for chunk_id, distance in pairs]
-
-    def close(self) -> None:
-        """Let go of the database files."""
-        self._client.close()
+        return [(chunk_id, max(-1.0, min(1.0, 1.0 - float(distance)))) for chunk_id, distance in pairs]
 
 
 class ChromaStore:
@@ -66,13 +76,14 @@ class ChromaStore:
             folder.mkdir(parents=True)
             chunkbook.save(chunkbook.make(chunks), folder)
             self._write_vectors(generation, chunks, vectors)
+            _seal(folder)
         except OSError as error:
             raise storage_error(error, "writing the index", folder) from error
 
     def _write_vectors(self, generation: str, chunks: Sequence[Chunk], vectors: npt.NDArray[np.float32]) -> None:
         client = self._client(generation)
         try:
-            with _translated():
+            with _translated(self._url):
                 collection = client.create_collection(
                     PREFIX + generation, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
                 )
@@ -86,23 +97,27 @@ class ChromaStore:
                         metadatas=[_metadata(c) for c in batch],
                     )
         finally:
-            client.close()
+            _close(client)
 
     def open(self, generation: str) -> Index:
         """See ports.IndexStore."""
         folder = self._folder / generation
         try:
             book = chunkbook.load(folder)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            _check_seal(folder)
+        except Exception as error:  # whatever the readers of damaged files raise
             raise IndexMismatch(f"The index is damaged: {error}", _REBUILD) from error
         client = self._client(generation)
-        collection = self._collection(client, generation)
-        with _translated():
-            count = collection.count()
-        if count != len(book.chunks):
-            client.close()
-            raise IndexMismatch(f"The index is damaged: {count} vectors for {len(book.chunks)} chunks.", _REBUILD)
-        return ChromaIndex(generation, book, client, collection)
+        try:
+            collection = self._collection(client, generation)
+            with _translated(self._url):
+                count = collection.count()
+            if count != len(book.chunks):
+                raise IndexMismatch(f"The index is damaged: {count} vectors for {len(book.chunks)} chunks.", _REBUILD)
+        except BaseException:
+            _close(client)
+            raise
+        return ChromaIndex(generation, book, client, collection, self._url)
 
     def vectors(self, generation: str, ids: Sequence[str]) -> npt.NDArray[np.float32]:
         """See ports.IndexStore."""
@@ -111,59 +126,96 @@ class ChromaStore:
             collection = self._collection(client, generation)
             found: dict[str, Any] = {}
             for start in range(0, len(ids), 1000):
-                with _translated():
+                with _translated(self._url):
                     got = collection.get(ids=list(ids[start : start + 1000]), include=["embeddings"])
                 found.update(zip(got["ids"], got["embeddings"], strict=True))
         finally:
-            client.close()
+            _close(client)
         return np.asarray([found[i] for i in ids], dtype=np.float32)
 
     def prune(self, keep: Sequence[str]) -> None:
         """See ports.IndexStore."""
-        for folder in self._folder.glob("gen-*"):
-            if folder.name in keep:
-                continue
+        rubbish = [folder for folder in self._folder.glob("gen-*") if folder.name not in keep]
+        if rubbish and self._url:
+            rubbish = self._dropped(rubbish)
+        for folder in rubbish:
             shutil.rmtree(folder, ignore_errors=True)
-            if self._url:
-                self._drop_remote(folder.name)
 
-    def _drop_remote(self, generation: str) -> None:
+    def _dropped(self, rubbish: Sequence[Path]) -> list[Path]:
+        """Drops the collections of these generations, and names those whose folders may go too: a folder that stays is
+        what the next prune knows a collection by."""
+        from chromadb.errors import NotFoundError
+
+        gone: list[Path] = []
         try:
-            client = self._client(generation)
-            client.delete_collection(PREFIX + generation)
+            client = self._client("")
+        except IndexProblem:
+            return gone
+        try:
+            for folder in rubbish:
+                with suppress(NotFoundError):
+                    client.delete_collection(PREFIX + folder.name)
+                gone.append(folder)
         except Exception:  # noqa: BLE001 - tidying up must never fail an ingest that has succeeded
-            return
+            return gone
+        finally:
+            _close(client)
+        return gone
 
     def _client(self, generation: str) -> Any:
         import chromadb
+        import httpx
         from chromadb.config import Settings
 
         settings = Settings(anonymized_telemetry=False)
         if not self._url:
-            with _translated():
+            with _clients, _translated():
                 return chromadb.PersistentClient(str(self._folder / generation / "chroma"), settings=settings)
         parts = urlsplit(self._url if "://" in self._url else f"http://{self._url}")
         with _translated(self._url):
-            return chromadb.HttpClient(
-                host=parts.hostname or "localhost",
-                port=parts.port or (443 if parts.scheme == "https" else 8000),
-                ssl=parts.scheme == "https",
-                settings=settings,
-            )
+            secure, host = parts.scheme == "https", parts.hostname or "localhost"
+            port = parts.port or (443 if secure else 8000)
+            # Chroma's own client waits for ever on a server that accepts and says nothing
+            httpx.get(f"{'https' if secure else 'http'}://{host}:{port}/api/v2/heartbeat", timeout=_PATIENCE_S)
+            return chromadb.HttpClient(host=host, port=port, ssl=secure, settings=settings)
 
     def _collection(self, client: Any, generation: str) -> Any:
-        from chromadb.errors import NotFoundError
-
-        try:
-            with _translated(self._url):
-                collection = client.get_collection(PREFIX + generation, embedding_function=None)
-        except NotFoundError:
-            client.close()
-            raise IndexMismatch("The index is damaged: its vectors are gone.", _REBUILD) from None
-        space = collection.configuration.get("hnsw", {}).get("space")
+        with _translated(self._url):
+            collection = client.get_collection(PREFIX + generation, embedding_function=None)
+        space = collection.configuration_json.get("hnsw", {}).get("space")
         if space != "cosine":
             raise IndexMismatch(f"The index uses {space} distance, this program uses cosine.", _REBUILD)
         return collection
+
+
+def _close(client: Any) -> None:
+    with _clients:
+        client.close()
+
+
+def _seal(folder: Path) -> None:
+    """Bring all of a generation to the disk before anyone may call it published, and note what size its files have."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as written:
+                os.fsync(written.fileno())
+    sizes = {
+        path.relative_to(folder).as_posix(): path.stat().st_size
+        for finished in folder.glob("chroma/*/index_metadata.pickle")  # without it Chroma rewrites the others anyway
+        for path in finished.parent.iterdir()
+    }
+    with (folder / SIZES).open("w", encoding="utf-8") as file:
+        json.dump(sizes, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _check_seal(folder: Path) -> None:
+    """Raise OSError or ValueError unless the files are as long as they were: Chroma would crash on a shorter one."""
+    for name, size in json.loads((folder / SIZES).read_text(encoding="utf-8")).items():
+        found = (folder / name).stat().st_size
+        if found != size:
+            raise ValueError(f"{name} has {found} bytes, not {size}")
 
 
 def _metadata(chunk: Chunk) -> dict[str, str | int | bool]:
@@ -203,8 +255,8 @@ def _translated(url: str = "") -> Iterator[None]:
 
     try:
         yield
-    except NotFoundError:
-        raise
+    except NotFoundError as error:
+        raise IndexMismatch("The index is damaged: its vectors are gone.", _REBUILD) from error
     except (httpx.HTTPError, ConnectionError) as error:
         raise _unreachable(url, error) from error
     except ValueError as error:  # what HttpClient raises when it cannot connect
@@ -212,15 +264,19 @@ def _translated(url: str = "") -> Iterator[None]:
             raise _unreachable(url, error) from error
         raise
     except ChromaError as error:
-        if "disk" in str(error).lower() or "readonly" in str(error).lower():
+        if any(words in str(error).lower() for words in _UNWRITABLE):
             raise StorageError(
                 f"Chroma cannot write the index: {error}", "Free some space, or choose another folder with TUTOR_HOME."
             ) from error
         raise IndexMismatch(f"Chroma cannot read the index: {error}", _REBUILD) from error
 
 
+_UNWRITABLE = ("disk is full", "disk i/o error", "no space left", "readonly", "read-only")
+"""What SQLite says when it cannot write; "disk image is malformed" is not among them."""
+
+
 def _unreachable(url: str, error: Exception) -> IndexUnreachable:
     return IndexUnreachable(
-        f"The Chroma server {url} does not answer: {error}",
+        f"The Chroma server {url} does not answer: {str(error)[:300]}",
         "Start it (chroma run), or unset TUTOR_CHROMA_URL to use the embedded Chroma.",
     )

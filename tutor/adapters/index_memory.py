@@ -25,7 +25,7 @@ class MemoryIndex(chunkbook.BookIndex):
         cosines = self._vectors @ np.asarray(vector, dtype=np.float32)
         order = np.argsort(-cosines, kind="stable")
         admitted = [i for i in order if where.admits(self._book.chunks[i])]
-        return [(self._book.chunks[i].id, float(cosines[i])) for i in admitted[:k]]
+        return [(self._book.chunks[i].id, float(np.clip(cosines[i], -1, 1))) for i in admitted[: max(k, 0)]]
 
 
 class MemoryStore:
@@ -40,16 +40,19 @@ class MemoryStore:
 
     def open(self, generation: str) -> Index:
         """See ports.IndexStore."""
-        if generation not in self._generations:
-            raise IndexMismatch("The index is damaged: its data is gone.", "Build it again: tutor ingest --full")
-        chunks, vectors = self._generations[generation]
+        chunks, vectors = self._generation(generation)
         return MemoryIndex(generation, chunkbook.make(chunks), vectors)
 
     def vectors(self, generation: str, ids: Sequence[str]) -> npt.NDArray[np.float32]:
         """See ports.IndexStore."""
-        chunks, vectors = self._generations[generation]
+        chunks, vectors = self._generation(generation)
         at = {c.id: i for i, c in enumerate(chunks)}
         return vectors[[at[i] for i in ids]]
+
+    def _generation(self, generation: str) -> tuple[tuple[Chunk, ...], npt.NDArray[np.float32]]:
+        if generation not in self._generations:
+            raise IndexMismatch("The index is damaged: its data is gone.", "Build it again: tutor ingest --full")
+        return self._generations[generation]
 
     def prune(self, keep: Sequence[str]) -> None:
         """See ports.IndexStore."""

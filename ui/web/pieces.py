@@ -18,7 +18,7 @@ from tutor.settings import Settings
 from ui.web import state
 from ui.web.note import Highlight, note_markdown, section
 from ui.web.text import code_span, escape, escape_lines, marks
-from ui.web.work import Build, Workshop, needs_build
+from ui.web.workshop import Build, Workshop
 
 _STAGES = {  # stage of ingest: where it begins and ends on the bar, and what it is called
     "": (0.0, 0.02, "Reading the notes"),
@@ -38,12 +38,12 @@ def show_error(error: TutorError) -> None:
 
 def require_index(shop: Workshop) -> bool:
     """True when questions can be answered. Otherwise the index is built, with a bar, or the page says what to do."""
-    build = shop.building()
+    build = shop.build
     if not build.running and build.error is None:
         try:
-            if not needs_build(shop):
+            if not shop.needs_index():
                 return True
-            shop.build()
+            shop.start_build()
         except IndexProblem as error:
             _offer_rebuild(shop, error)
             return False
@@ -58,7 +58,7 @@ def _watch_build(shop: Workshop) -> None:
     st.title("Getting the notes ready")
     st.write("This happens once. Questions can be asked as soon as the index is built.")
     bar = st.progress(0.0, " ")
-    while (build := shop.building()).running:
+    while (build := shop.build).running:
         share, words = build_progress(build)
         bar.progress(share, words)
         time.sleep(0.2)
@@ -78,16 +78,18 @@ def build_progress(build: Build) -> tuple[float, str]:
 def _offer_rebuild(shop: Workshop, error: TutorError) -> None:
     st.title("The index cannot be used")
     show_error(error)
-    st.button("Build it again", on_click=shop.build, kwargs={"full": True}, type="primary", icon=":material/refresh:")
+    with st.container(key="once-rebuild"):
+        full = {"full": True}
+        st.button("Build it again", on_click=shop.start_build, kwargs=full, type="primary", icon=":material/refresh:")
 
 
 def _offer_retry(shop: Workshop, error: TutorError) -> None:
     st.title("The index was not built")
     show_error(error)
-    with st.container(horizontal=True):
-        st.button("Try again", on_click=shop.build, type="primary", icon=":material/refresh:")
+    with st.container(horizontal=True, key="once-retry"):
+        st.button("Try again", on_click=shop.start_build, type="primary", icon=":material/refresh:")
         if isinstance(error, NotesError):
-            st.button("Leave these notes out", on_click=shop.build, kwargs={"skip_bad": True})
+            st.button("Leave these notes out", on_click=shop.start_build, kwargs={"skip_bad": True})
 
 
 # --- passages ------------------------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from tutor.settings import load
 from tutor.store import Session, Turn
 from tutor.types import STEPS, Filter, Kind, Topic
 from tutor.understand import clean
-from ui.web.work import Engine, Question, Workshop
+from ui.web.line import Engine, Question
+from ui.web.workshop import Workshop
 
 KIND = "chat"
 TITLE_CHARS = 60
@@ -28,7 +29,7 @@ _SUGGESTED: tuple[tuple[Kind, str], ...] = (
     ("case-study", "How do you evaluate {}?"),
     ("concept", "When does {} matter?"),
     ("framework", "What belongs in the step “{}”?"),
-    ("note", "What do the notes say about {}?"),
+    ("note", "Tell me about {}."),
 )
 _PER_KIND = {"case-study": 2, "concept": 1, "framework": 1, "note": 4}
 MAX_SUGGESTIONS = 4
@@ -95,15 +96,15 @@ def close_conversation() -> None:
     st.session_state.pop("opened", None)
 
 
-def rename_conversation(session: str, title: str) -> None:
-    """Give a conversation another title; a blank one changes nothing."""
-    if title.strip():
-        attempt(lambda: workshop().store.rename(session, title.strip()[:TITLE_CHARS]))
+def rename_conversation(session: str) -> None:
+    """Give a conversation the title that was typed; a blank one changes nothing."""
+    if title := str(st.session_state.get("title", "")).strip():
+        attempt(lambda: workshop().store.rename(session, title[:TITLE_CHARS]))
 
 
 def delete_conversation(session: str) -> None:
     """Remove a conversation, and leave it if it is open."""
-    attempt(lambda: workshop().forget(session))
+    attempt(lambda: workshop().line.forget(session))
     if st.query_params.get("c") == session:
         close_conversation()
 
@@ -131,7 +132,7 @@ def ask(text: str) -> None:
         if session is None:
             session = shop.store.create(KIND, title_of(text), owner())
             open_conversation(session.id)
-        shop.ask(session.id, Question(text, earlier(shop.store.turns(session.id)), where(), engine()))
+        shop.line.ask(session.id, Question(text, earlier(shop.store.turns(session.id)), where(), engine()))
 
     attempt(begin)
 
@@ -147,7 +148,7 @@ def ask_again(session: str, turns: Sequence[Turn]) -> None:
     *before, last = turns
     chosen = Filter(case=last.data.get("case"), step=last.data.get("step"))
     question = Question(last.text, earlier(before), chosen, engine())
-    attempt(lambda: workshop().ask_again(session, question))
+    attempt(lambda: workshop().line.ask(session, question, saved=True))
 
 
 def asked() -> None:
@@ -171,7 +172,7 @@ def suggestions(topics: Sequence[Topic]) -> list[str]:
 
 def about(title: str) -> str:
     """The question that asks for what the notes say about a topic."""
-    return f"What do the notes say about {in_sentence(title)}?"
+    return f"Tell me about {in_sentence(title)}."
 
 
 def in_sentence(title: str) -> str:

@@ -1,6 +1,6 @@
 """The Ask page: a conversation with the notes, its sources, and the list of earlier conversations.
 
-Shows what ``ui.web.work`` does and ``tutor`` decides; it must not decide anything about an answer.
+Shows what ``ui.web.workshop`` does and ``tutor`` decides; it must not decide anything about an answer.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import streamlit as st
 from tutor.store import Session, Turn
 from tutor.types import STEPS, Filter, Topic
 from ui.web import state
+from ui.web.line import Answering, Progress
 from ui.web.pieces import passage_drawer, require_index, show_error, sources_of
 from ui.web.text import Shown, answer_markdown, code_span, escape, escape_lines, laid_out, marks
-from ui.web.work import Answering, Progress, Workshop
+from ui.web.workshop import Workshop
 
 USER, TUTOR = ":material/person:", ":material/school:"
 MAX_LISTED = 40
@@ -60,7 +61,7 @@ def main() -> None:
 def _welcome(topics: Sequence[Topic]) -> None:
     st.title("Ask the notes", anchor=False)
     st.write("Every sentence of an answer is backed by a passage that you can open.")
-    with st.container(key="suggestions"):
+    with st.container(key="once-suggestions"):
         for number, question in enumerate(state.suggestions(topics)):
             key = f"suggestion-{number}"
             st.button(escape(question), key=key, on_click=state.ask, args=(question,), width="stretch")
@@ -152,28 +153,29 @@ def _opened_passage(turns: Sequence[Turn], titles: Mapping[str, str], shop: Work
 
 def _unanswered(session: Session, turns: Sequence[Turn], shop: Workshop) -> None:
     """The answer on its way, or why the last question has none."""
-    job = shop.answering(session.id)
-    now = job.watch(timeout=0) if job is not None else None
-    if job is not None and now is not None and now.phase != "done":
-        _follow(job)
+    job = shop.line.answering(session.id)
+    if job is not None and not job.done:
+        _follow(job, shop)
     elif turns and turns[-1].role == "user":
         with st.chat_message("assistant", avatar=TUTOR):
-            if now is not None and now.error is not None:
-                show_error(now.error)
+            if job is not None and job.now.error is not None:
+                show_error(job.now.error)
             else:
                 st.caption("This question was not answered.")
-            st.button(
-                "Ask again", key="again", on_click=state.ask_again, args=(session.id, turns), icon=":material/refresh:"
-            )
+            with st.container(key="once-again"):
+                again = (session.id, turns)
+                st.button("Ask again", on_click=state.ask_again, args=again, icon=":material/refresh:")
 
 
-def _follow(job: Answering) -> None:
+def _follow(job: Answering, shop: Workshop) -> None:
     """Show sentences as they are supported, until the answer is in the store."""
     with st.chat_message("assistant", avatar=TUTOR):
         body, below = st.empty(), st.container(horizontal=True, vertical_alignment="center")
         with below:
             status = st.empty()
-            st.button("Stop", key="stop", on_click=job.stop, type="tertiary", icon=":material/stop_circle:")
+            st.button(
+                "Stop", key="stop", on_click=shop.line.stop, args=(job,), type="tertiary", icon=":material/stop_circle:"
+            )
         seen = -1
         while (now := job.watch(seen)).phase != "done":
             if now.version != seen and now.sentences:
@@ -184,9 +186,7 @@ def _follow(job: Answering) -> None:
 
 
 def _status(now: Progress, seconds: float) -> str:
-    if now.stopping:
-        words = "Stopping"
-    elif now.phase == "queued":
+    if now.phase == "queued":
         others = "another answer is" if now.ahead == 1 else f"{now.ahead} other answers are"
         words = f"In line: {others} written first" if now.ahead else "Starting"
     else:
@@ -199,8 +199,8 @@ def _status(now: Progress, seconds: float) -> str:
 
 def _below(topics: Sequence[Topic], shop: Workshop, session: Session | None) -> None:
     """The filter, the engine and the question, at the lower edge of the page."""
-    job = shop.answering(session.id) if session else None
-    busy = job is not None and job.watch(timeout=0).phase != "done"
+    job = shop.line.answering(session.id) if session else None
+    busy = job is not None and not job.done
     with st.bottom:
         with st.container(horizontal=True, gap="small", key="choices"):
             _filter(topics)
@@ -278,16 +278,16 @@ def _listed(session: Session, current: bool) -> None:
 
 def _rename(session: Session) -> None:
     with st.form("rename", border=False):
-        title = st.text_input("Title", session.title, max_chars=state.TITLE_CHARS)
-        if st.form_submit_button("Rename", type="primary"):
-            state.rename_conversation(session.id, title)
+        st.text_input("Title", session.title, max_chars=state.TITLE_CHARS, key="title")
+        if st.form_submit_button("Rename", type="primary", on_click=state.rename_conversation, args=(session.id,)):
             st.rerun()
 
 
 def _delete(session: Session) -> None:
     st.markdown(f"“{escape(session.title)}” and its answers will be gone from this computer.")
-    if st.button("Delete", type="primary", icon=":material/delete:"):
-        state.delete_conversation(session.id)
+    if st.button(
+        "Delete", type="primary", icon=":material/delete:", on_click=state.delete_conversation, args=(session.id,)
+    ):
         st.rerun()
 
 
