@@ -28,7 +28,13 @@ def measure(folder: Path) -> list[Result]:
     from llama_cpp import Llama
 
     path = models.locate_verified(catalogue.DEFAULT_CHAT, made)
-    raw = Llama(str(path), n_ctx=made.max_context, n_threads=made.cpu_threads, verbose=False)
+    raw = Llama(
+        str(path),
+        n_ctx=made.max_context,
+        n_threads=made.writer_threads,
+        n_threads_batch=made.writer_threads,
+        verbose=False,
+    )
     pairs = []
     for case in [c for c in cases.read(cases.QUICK) if c.answerable][:QUESTIONS]:
         facts = _facts(case.question, parts)

@@ -9,6 +9,7 @@ notes' own sentence takes its place.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections import defaultdict
 from dataclasses import astuple, fields
@@ -23,8 +24,8 @@ from tutor.grounding import Features, features
 from tutor.types import Passage
 
 SEED = 20
-FALSE_ALARMS = 0.25
-NOTHING_SHARED = Features(1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+FALSE_ALARMS = 0.3
+NOTHING_SHARED = Features(1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 1.0)
 
 
 def sections() -> dict[str, list[list[str]]]:
@@ -54,7 +55,7 @@ def fit(train: list[Planted], test: list[Planted]) -> dict[str, Any]:
     return {
         "weights": {f.name: round(float(w), 4) for f, w in zip(fields(Features), model.coef_[0], strict=True)},
         "bias": round(float(model.intercept_[0]), 4),
-        "threshold": round(threshold, 3),
+        "threshold": math.floor(threshold * 1000) / 1000,  # rounded up, it would refuse what it must just pass
         "measured": {
             "auroc": round(float(roc_auc_score(truth, held_out)), 3),
             "claims": len(test),

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tutor.grounding import NEGATIONS, numbers, opposite_words
+from tutor.grounding import CONDITIONS, NEGATIONS, numbers, opposite_words
+from tutor.lexical import STOPWORDS
 
 _VERB = re.compile(r"\b(is|are|was|can|should|must|does|do|has|have|needs|makes|keeps|gives|uses|shows|hides)\b")
 _HEDGE = re.compile(r"\b(usually|often|typically|sometimes|may|can|mostly|some|many|most)\b")
@@ -78,7 +79,7 @@ def _faithful(sentence: str, following: str | None, chance: random.Random) -> It
     if following and len(sentence.split()) + len(following.split()) < 45:
         yield "merged", f"{sentence.rstrip('.')}, and {_lower(following)}"
     cut = re.match(r"(.{40,}?), (?:so|which|while|and|but) ", sentence)
-    if cut:
+    if cut and not CONDITIONS & set(re.findall(r"[a-z]+", sentence[cut.end() :].lower())):
         yield "cut", cut.group(1) + "."
 
 
@@ -129,6 +130,32 @@ def _stronger(sentence: str, _: str, __: Sequence[str], chance: random.Random) -
     return changed if changed != sentence else None
 
 
+def _unconditional(sentence: str, _: str, __: Sequence[str], ___: random.Random) -> str | None:
+    """A condition or hedge left out: what holds sometimes is said to hold."""
+    changed = re.sub(r"\s*,?\b(?:when|if|unless|until)\b[^,;]*(?=[,;.])", "", sentence, count=1)
+    if changed == sentence or len(changed.split()) < 5:
+        changed = re.sub(r"\b(?:usually|often|sometimes|mostly|only) ", "", sentence, count=1)
+    return changed if changed != sentence else None
+
+
+def _dropped(sentence: str, _: str, __: Sequence[str], chance: random.Random) -> str | None:
+    """One or two words left out in the middle: "matters little when" becomes "matters when"."""
+    words = sentence.split()
+    places = [i for i in range(2, len(words) - 2) if words[i].strip(",.;:()").lower() not in STOPWORDS]
+    if len(places) < 3:
+        return None
+    at = chance.choice(places)
+    return " ".join(words[:at] + words[at + chance.choice([1, 2]) :])
+
+
+def _beheaded(sentence: str, _: str, __: Sequence[str], ___: random.Random) -> str | None:
+    """The verb or subject in front lost: a fragment that says nothing, or the opposite."""
+    words = sentence.split()
+    if len(words) < 8 or words[0].lower() in STOPWORDS:
+        return None
+    return " ".join([words[1].capitalize(), *words[2:]])
+
+
 def _foreign(_: str, stranger: str, __: Sequence[str], ___: random.Random) -> str | None:
     return stranger
 
@@ -172,6 +199,9 @@ _ERRORS: tuple[tuple[str, Maker], ...] = (
     ("negation", _negation),
     ("direction", _direction),
     ("stronger", _stronger),
+    ("unconditional", _unconditional),
+    ("dropped", _dropped),
+    ("beheaded", _beheaded),
     ("foreign", _foreign),
     ("blend", _blend),
     ("addition", _addition),

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,3 +37,24 @@ def real_index(tmp_path_factory: pytest.TempPathFactory) -> RealIndex:
     done = run([sys.executable, "-m", "tests.no_network", str(record), "ingest", "--json"], home)
     assert done.code == 0, done.err
     return RealIndex(home, done, json.loads(record.read_text()))
+
+
+@pytest.fixture
+def memory_folder() -> Iterator[Path]:
+    """A folder in memory where there is such a place, else on disk, for tests that write many small files durably."""
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="tutor-test-", dir=memory if os.access(memory, os.W_OK) else None))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def onnx_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The query encoder, exported once for all tests from the real model; it takes some ten seconds."""
+    from tutor import catalogue, models
+    from tutor.adapters.embed_export import export
+    from tutor.settings import Settings
+
+    folder = tmp_path_factory.mktemp("encoders") / "encoder"
+    export(models.locate_verified(catalogue.DEFAULT_EMBEDDER, Settings()), folder, threads=2)
+    return folder

@@ -10,7 +10,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from tutor.settings import PROJECT_ROOT, Settings
-from ui.cli import app
+from ui.commands import app
 
 
 def settings_table() -> str:

@@ -104,6 +104,9 @@ def stream(request: Request, parts: Parts) -> Iterator[Event]:
         return
     answer = _Draft(Citer())
     yield from _worded(request, query, passages, evidence, parts, answer, clock)
+    if not answer.shown:  # sentences of which the checker can make nothing are no answer
+        yield Finished(_refusal(request, query, passages, parts, clock))
+        return
     yield Finished(_answer(request, query, passages, answer, clock))
 
 

@@ -48,7 +48,8 @@ class Signals:
 
 def signals(query: Query, found: Retrieval, index: Index) -> Signals:
     """Measure the question against what was found for it."""
-    content = [w for w in words(query.search_text) if w not in STOPWORDS and stem(w) not in ASKING]
+    worded = [w for w in words(query.search_text) if w not in STOPWORDS]
+    content = [w for w in worded if stem(w) not in ASKING] or worded
     held: set[str] = set()
     for passage in found.passages[:TOP]:
         chunk = passage.chunk
@@ -61,7 +62,7 @@ def signals(query: Query, found: Retrieval, index: Index) -> Signals:
         top_cosine=cosines[0],
         depth_cosine=sum(cosines) / len(cosines),
         coverage=covered / total if total else 0.0,
-        unknown_words=sum(stem(w) not in known for w in content) / len(content) if content else 1.0,
+        unknown_words=sum(stem(w) not in known for w in content) / len(content) if content else 0.0,
         unknown_names=float(any(stem(name.lower()) not in known for name in _NAME.findall(query.question))),
     )
 

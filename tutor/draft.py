@@ -99,10 +99,20 @@ def write(
         else:
             rejected_in_a_row = 0
         if sentence is not None and not _repeats(sentence.text, shown):
-            shown.append(sentence)
-            yield sentence
+            opening = _opening(sentence, facts, checker) if not shown else None
+            for item in (opening, sentence):
+                if item is not None and not _repeats(item.text, shown):
+                    shown.append(item)
+                    yield item
         if len(shown) >= MAX_SENTENCES or rejected_in_a_row >= MAX_REJECTED:
             break
+
+
+def _opening(first: Sentence, facts: Sequence[Evidence], checker: GroundingChecker) -> Sentence | None:
+    """The best fact in the note's own words, when the model's first sentence does not rest on it: an answer opens with
+    what answers best, whatever order the model chose."""
+    best = max(facts, key=lambda f: f.score)
+    return None if best in first.evidence else quoted(best, checker)
 
 
 def quoted(evidence: Evidence, checker: GroundingChecker) -> Sentence | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from tutor.intent import intent_of, suits
 from tutor.lexical import STOPWORDS, stem, stems, words
 from tutor.markdown import PROSE, blocks, plain, sentences
 from tutor.ports import Embedder, Index
@@ -30,12 +31,13 @@ MAX_WORDS = 180
 MMR = 0.85
 """Weight of relevance against novelty."""
 
-KEEP_SHARE = 0.6
+KEEP_SHARE = 0.64
 """A sentence is kept while its relevance is at least this share of the best one's."""
 
-W_COSINE, W_WORDS, W_PASSAGE, W_RANK, W_FRESH = 1.0, 0.2, 0.3, 0.25, 0.15
-"""Weights of a sentence's cosine, its share of the question's rare words, its passage's cosine and rank, and of rare
-words that no chosen sentence has yet; chosen on the calibration questions for key facts and relevant sections."""
+W_COSINE, W_WORDS, W_PASSAGE, W_RANK, W_FRESH, W_INTENT = 1.0, 0.2, 0.3, 0.25, 0.15, 0.12
+"""Weights of a sentence's cosine, its share of the question's rare words, its passage's cosine and rank, of rare words
+that no chosen sentence has yet, and of being built like the kind of answer that is wanted; chosen on the calibration
+questions for key facts and relevant sections."""
 
 ARITHMETIC_COST = 0.1
 """What a sentence of worked numbers loses when the question asks for no number."""
@@ -126,11 +128,12 @@ def select(
     vectors = np.asarray(embedder.embed_documents([query.search_text, *texts]), dtype=np.float32)
     question, rows = vectors[0], vectors[1:]
     wanted = _wanted(query, index)
+    intent = intent_of(query.search_text)
     wants_number = bool(_ASKS_NUMBER.search(query.search_text))
     scored = []
     for evidence, row in zip(found, rows, strict=True):
-        passage = by_rank[evidence.passage_rank]
-        score = W_COSINE * float(row @ question) + _standing(evidence, passage, wanted)
+        score = W_COSINE * float(row @ question) + _standing(evidence, by_rank[evidence.passage_rank], wanted)
+        score += W_INTENT * suits(evidence.plain, intent)
         if not wants_number and _ARITHMETIC.search(evidence.plain):
             score -= ARITHMETIC_COST
         own = frozenset(stems(evidence.plain))

@@ -31,6 +31,7 @@ NEGATIONS = frozenset(
     "isn't aren't don't doesn't didn't won't can't couldn't shouldn't wouldn't wasn't weren't hasn't haven't".split()
 )
 _QUANTIFIERS = frozenset("all always every only any most must entirely completely exactly least best worst".split())
+CONDITIONS = frozenset("if when unless only usually often may might can could sometimes mostly assume until".split())
 _DIRECTION = (
     "increase decrease",
     "rise fall",
@@ -60,6 +61,7 @@ _DIRECTION = (
     "early late",
 )
 _POINTING = frozenset(word for pair in _DIRECTION for word in pair.split())
+_BRACKET = re.compile(r"\([^()]*\)")
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3})")
 _OPPOSITES: dict[str, set[str]] = {}
 for _pair in _DIRECTION:
@@ -92,8 +94,12 @@ class Features:
     """1 when the claim says one of a pair of opposites and its nearest evidence only the other."""
     quantifier: float
     """1 when the claim holds "all", "always", "only" and the like, and its evidence does not."""
+    lost_start: float
+    """1 when the claim leaves out the word that its nearest evidence begins with: "choose", "avoid", a subject."""
+    lost_condition: float
+    """1 when the nearest evidence hedges or sets a condition ("usually", "when", "only") and the claim does not."""
     broken_pairs: float
-    """Share of the claim's neighbouring content words that are not near each other, in this order, in the evidence."""
+    """Share of the claim's neighbouring content words and numbers that are no neighbours in the evidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,7 @@ class _Text:
     """One text taken apart."""
 
     sequence: tuple[str, ...]
+    runs: tuple[tuple[str, ...], ...]
     stems: frozenset[str]
     numbers: frozenset[float]
     names: frozenset[str]
@@ -120,8 +127,11 @@ class LexicalChecker:
         parts = _read(claim)
         if not parts.stems or not read:
             return Check(False, 0.0, (), "no overlap")
-        if _ARITHMETIC.search(claim):
-            return _copied(claim, evidence)
+        at = _copied(claim, evidence)
+        if at is not None:
+            return Check(True, 1.0, (at,))
+        if _ARITHMETIC.search(claim):  # one factor changed, and every number may still be in the notes
+            return Check(False, 0.0, (), "arithmetic differs from evidence")
         chosen = _best_evidence(parts, read)
         if not chosen:
             return Check(False, 0.0, (), "no overlap")
@@ -131,13 +141,10 @@ class LexicalChecker:
         return Check(supported, score, tuple(chosen), "" if supported else _reason(features))
 
 
-def _copied(claim: str, evidence: Sequence[str]) -> Check:
-    """Worked arithmetic is supported only word for word: one factor changed, and every number is still in the notes."""
+def _copied(claim: str, evidence: Sequence[str]) -> int | None:
+    """Which evidence the claim is word for word, if any."""
     wanted = " ".join(claim.rstrip(".").split())
-    for at, text in enumerate(evidence):
-        if wanted in " ".join(text.split()):
-            return Check(True, 1.0, (at,))
-    return Check(False, 0.0, (), "arithmetic differs from evidence")
+    return next((at for at, text in enumerate(evidence) if wanted == " ".join(text.rstrip(".").split())), None)
 
 
 def features(claim: str, evidence: Sequence[str]) -> Features | None:
@@ -151,8 +158,10 @@ def features(claim: str, evidence: Sequence[str]) -> Features | None:
 def _read(text: str) -> _Text:
     sequence = tuple(_tokens(text))
     spaced = _spaced(text)
+    bare = tuple(_tokens(_BRACKET.sub(" ", text)))
     return _Text(
         sequence,
+        tuple(run for run in {sequence, bare} if run),
         frozenset(token for token in sequence if not token[0].isdigit()),
         frozenset(numbers(text)),
         frozenset(_names(text)),
@@ -190,9 +199,11 @@ def numbers(text: str) -> set[float]:
 def _names(text: str) -> set[str]:
     """Words written as names: with a capital inside a sentence, or with two capitals (GBDT, LambdaMART)."""
     found: set[str] = set()
-    for match in re.finditer(r"[^\W\d_][\w+]*", text):
+    for match in re.finditer(r"[^\W\d_]\w*", text):
         word = match.group()
         opens = not text[: match.start()].strip() or text[: match.start()].rstrip()[-1] in ".!?:"
+        if word.lower() in STOPWORDS:
+            continue
         capitals = sum(c.isupper() for c in word)
         if capitals >= 2 or (capitals == 1 and word[0].isupper() and not opens and len(word) > 1):
             found.add(stem(word.lower()))
@@ -249,7 +260,9 @@ def compare(claim: _Text, evidence: Sequence[_Text]) -> Features:
         negation=float(negated),
         opposite=float(flipped),
         quantifier=float(bool((claim.all_words & _QUANTIFIERS) - held_words)),
-        broken_pairs=_broken_pairs(claim.sequence, [e.sequence for e in evidence]),
+        lost_start=float(bool(nearest.sequence) and nearest.sequence[0] not in claim.sequence),
+        lost_condition=float(bool((nearest.all_words & CONDITIONS) - claim.all_words)),
+        broken_pairs=_broken_pairs(claim.sequence, evidence),
     )
 
 
@@ -257,12 +270,20 @@ def _near(number: float, held: frozenset[float]) -> bool:
     return any(math.isclose(number, h, rel_tol=1e-9) for h in held)
 
 
-def _broken_pairs(sequence: tuple[str, ...], evidence: Sequence[tuple[str, ...]]) -> float:
+def _broken_pairs(sequence: tuple[str, ...], evidence: Sequence[_Text]) -> float:
+    """Share of neighbouring words that are no neighbours in the evidence.
+
+    A bracket in the evidence may be left out, and one sentence may be joined to another; a word left out in the middle
+    breaks a pair, as it should: "matters little when" without "little" says the opposite.
+    """
     pairs = list(itertools.pairwise(sequence))
     if not pairs:
         return 0.0
-    near = {(a, b) for seq in evidence for i, a in enumerate(seq) for b in seq[i + 1 : i + 4]}
-    return sum(pair not in near for pair in pairs) / len(pairs)
+    together = {pair for text in evidence for run in text.runs for pair in itertools.pairwise(run)}
+    ends = {run[-1] for text in evidence for run in text.runs}
+    starts = {run[0] for text in evidence for run in text.runs}
+    joined = {(end, start) for end in ends for start in starts}
+    return sum(pair not in together and pair not in joined for pair in pairs) / len(pairs)
 
 
 def _reason(found: Features) -> str:
@@ -278,4 +299,6 @@ def _reason(found: Features) -> str:
         return "words not in evidence"
     if found.quantifier:
         return "stronger than evidence"
+    if found.lost_condition:
+        return "condition of evidence left out"
     return "words joined differently than in evidence"

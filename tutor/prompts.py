@@ -17,21 +17,21 @@ _FUSE = "Join these sentences into one paragraph. Keep every word."
 _EXAMPLES = (
     (
         (
-            "A cache keeps copies of results near the reader, so that repeated requests skip the database.",
+            "Caches keep copies of results near the reader, so that repeated requests skip the database.",
             "Cached results go stale, so each entry needs an expiry time.",
             "Images are the heaviest part of most pages, and compressing them saves the most bytes.",
         ),
-        "A cache keeps copies of results near the reader, so that repeated requests skip the database. Each entry "
+        "Caches keep copies of results near the reader, so that repeated requests skip the database. Each entry "
         "needs an expiry time, because cached results go stale. Compressing images saves the most bytes, since images "
         "are the heaviest part of most pages.",
     ),
     (
         (
-            "A queue decouples the sender from the worker.",
+            "Queues decouple the sender from the worker.",
             "Work that may finish later belongs in a queue.",
             "A full queue must reject new work, because otherwise memory runs out.",
         ),
-        "A queue decouples the sender from the worker. Work that may finish later belongs in a queue, and a full queue "
+        "Queues decouple the sender from the worker. Work that may finish later belongs in a queue, and a full queue "
         "must reject new work, because otherwise memory runs out.",
     ),
 )

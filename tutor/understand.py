@@ -147,9 +147,9 @@ def _standalone(question: str, own: Sequence[Topic], earlier: Sequence[str], ind
     named = subject if subject[1:2].isupper() else subject[0].lower() + subject[1:]
     if pronoun:
         return _without_opener(_PRONOUN.sub(named, question, count=1))
-    if len(content) <= 1 and not own:  # "why?", "go on": the question before, asked further
-        return f"{_ended(earlier[-1])} {question}"
     about = _ABOUT.sub("", question)
+    if len(content) <= 1 and not own and about == question:  # "why?", "go on": the question before, asked further
+        return f"{_ended(earlier[-1])} {question}"
     joiner = "in" if own or about != question else "for"
     return f"{_without_opener(about).rstrip(' ?.!…')} {joiner} {named}?"
 

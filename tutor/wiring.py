@@ -127,13 +127,14 @@ def encoder_dir(settings: Settings) -> Path:
 
 
 def export_encoder(settings: Settings) -> str:
-    """Export the query encoder unless it is there; the name of its folder. Raises ModelMissing, ModelCorrupt."""
+    """Export the query encoder unless it is there undamaged; the name of its folder. Raises ModelMissing,
+    ModelCorrupt."""
+    from tutor.adapters.embed_export import export, is_whole
+
     spec = catalogue.find(catalogue.DEFAULT_EMBEDDER)
     name = f"{spec.name}-{spec.sha256[:12]}"
     target = encoder_dir(settings) / name
-    if not target.is_dir():
-        from tutor.adapters.embed_export import export
-
+    if not is_whole(target):
         export(models.locate_verified(spec, settings), target, settings.cpu_threads)
     return name
 
@@ -165,7 +166,7 @@ def _llama_writer(settings: Settings, model: str | None) -> Writer:
 
     name, path = models.chat_model_path(settings, model)
     chat: Any = ChatLlama(
-        model_path=str(path), n_ctx=settings.max_context, threads=settings.cpu_threads, max_tokens=ANSWER_TOKENS
+        model_path=str(path), n_ctx=settings.max_context, threads=settings.writer_threads, max_tokens=ANSWER_TOKENS
     )
     return _writer(name, chat, chat.context_tokens, large=path.stat().st_size >= LARGE_MODEL_BYTES)
 

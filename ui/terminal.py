@@ -20,15 +20,28 @@ from ui.render import safe
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-out = Console(highlight=False, markup=False, emoji=False)
-err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+class Screen(Console):
+    """A console that leaves a reader that has gone (head, less) to whoever runs the command; rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Called while the BrokenPipeError is being handled."""
+        raise
+
+
+out = Screen(highlight=False, markup=False, emoji=False)
+err = Screen(stderr=True, highlight=False, markup=False, emoji=False)
 
 MAX_WIDTH = 100
 
 
 def say(text: str = "", style: str = "") -> None:
-    """One line of output, never wrapped when piped."""
-    out.print(Text(safe(text), style=style), soft_wrap=not out.is_terminal)
+    """One line of output; as it is when piped, where rich would turn tabs into spaces."""
+    if out.is_terminal:
+        out.print(Text(safe(text), style=style))
+    else:
+        out.file.write(safe(text) + "\n")
+        out.file.flush()
 
 
 def warn(text: str) -> None:

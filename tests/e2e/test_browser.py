@@ -16,6 +16,7 @@ from tests.e2e.conftest import HOSTILE, Server, Visit, served, visiting
 pytestmark = pytest.mark.browser
 
 PHONE = 390
+MERMAID = re.compile("mermaid", re.IGNORECASE)
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +29,8 @@ def first_start(browser: Browser, server: Server) -> list[str]:
         expect(bar).to_be_visible(timeout=60_000)
         welcome = visit.page.get_by_role("heading", name="Ask the notes")
         while not welcome.is_visible():
-            if bar.count():
-                shown = visit.page.get_by_test_id("stProgress").first.inner_text(timeout=5_000).strip()
-                words += [shown] if shown and shown not in words[-1:] else []
+            for shown in visit.page.get_by_test_id("stProgress").all_inner_texts():  # does not wait for one
+                words += [shown.strip()] if shown.strip() and shown.strip() not in words[-1:] else []
             time.sleep(0.1)
     return words
 
@@ -92,7 +92,7 @@ def test_an_answer_opens_its_passage_with_the_sentence_highlighted(visit: Visit)
         "Calibration is the agreement between predicted probabilities and observed frequencies."
     )
     expect(drawer.locator(".katex").first).to_be_visible()
-    expect(drawer.get_by_role("img", name=re.compile("mermaid", re.IGNORECASE)).first).to_be_visible()
+    expect(drawer.get_by_role("img", name=MERMAID).first).to_be_visible()
     page.keyboard.press("Escape")
     expect(drawer).to_be_hidden()
     expect(answer).to_be_visible()
@@ -164,20 +164,18 @@ def test_hostile_text_in_question_note_and_answer_stays_text(visit: Visit) -> No
     answer.get_by_role("button", name="Frobnication").first.click()
     drawer = page.get_by_role("dialog")
     expect(drawer.locator(".stMarkdownColoredBackground").first).to_contain_text("A widget frobnicates its neighbour")
-    settled(page)
-    shown = drawer.inner_text().replace("\u2060", "")
     for text in (
         "Widgets <b>bold</b> & [more](http://evil.example/d)",
         '<iframe src="http://evil.example/g"></iframe>',
         '<img src="http://evil.example/a.png" onerror="window.hacked=1"> (image: p) l',
         'A@{ img: "http://evil.example/f.png"',
     ):
-        assert text in shown
+        expect(drawer).to_contain_text(text)
+    settled(page)
     nothing_but_text(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, PHONE])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", PHONE)])
 def test_axe_finds_nothing_serious(
     browser: Browser, server: Server, first_start: list[str], scheme: str, width: int
 ) -> None:
@@ -192,7 +190,9 @@ def test_axe_finds_nothing_serious(
         assert serious(page) == []
         page.keyboard.press("Escape")
         page.get_by_role("button", name="Calibration › Definition").click()
-        expect(page.get_by_role("dialog").locator(".stMarkdownColoredBackground").first).to_be_visible()
+        drawer = page.get_by_role("dialog")
+        expect(drawer.locator(".stMarkdownColoredBackground").first).to_be_visible()
+        expect(drawer.get_by_role("img", name=MERMAID).first).to_be_visible()
         assert serious(page) == []
 
 
@@ -217,8 +217,7 @@ def test_there_is_no_stock_clutter(visit: Visit) -> None:
     assert visit.page.title() == "ML system design tutor"
 
 
-def test_the_server_shows_no_traceback_in_its_log(visit: Visit, server: Server) -> None:
-    ask(visit.page, "What is calibration?")
+def test_until_here_the_server_logged_no_traceback(server: Server, first_start: list[str]) -> None:
     assert "Traceback" not in server.log.read_text()
 
 

@@ -33,7 +33,7 @@ class Writers:
         if self.error is not None:
             error, self.error = self.error, None
             raise error
-        return None if job.ended else whole(job.question.text)
+        return whole(job.question.text)  # even after a stop, as a model does that had just ended
 
 
 def shown(text: str, marker: int, paragraph: bool = False) -> SentenceShown:
@@ -143,8 +143,8 @@ def test_a_stop_ends_at_once_and_keeps_what_was_shown(store: Store, begin: Begin
     assert turn.text == "About x [1]."
     assert turn.data["notices"] == [STOPPED]
     assert [c["marker"] for c in turn.data["citations"]] == [1]
-    writers.go.release()
     _, second = begin("y")
+    writers.go.release()
     writers.go.release()
     until_done(second)
     assert len(store.turns(session)) == 2, "the stopped answer was not saved a second time"

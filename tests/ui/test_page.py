@@ -173,6 +173,7 @@ def test_a_question_that_cannot_be_asked_is_explained_and_not_saved(world: World
     page = ask(world.page(), question)
     assert len(page.error) == 1
     assert world.workshop.store.sessions() == []
+    assert page.chat_input[0].proto.value == question, "what was typed is not lost"
 
 
 def test_what_the_notes_do_not_hold_is_refused_with_the_nearest_topics_as_buttons(world: World) -> None:
@@ -191,7 +192,8 @@ def test_what_the_notes_do_not_hold_is_refused_with_the_nearest_topics_as_button
 
 
 def test_the_model_that_worded_an_answer_is_named(world: World) -> None:
-    world.writer = lambda: scripted("Calibration is the agreement between predicted probabilities and frequencies.")
+    said = "Calibration is the agreement between predicted probabilities and observed frequencies."
+    world.writer = lambda: scripted(said)
     page = ask(world.page(), "What is calibration?")
     assert "Worded by scripted" in seen(page)
 
@@ -218,6 +220,7 @@ def test_the_engine_chosen_on_the_page_is_used(world: World) -> None:
     page.radio(key="engine").set_value("extractive").run()
     page = press(page, "Ask again")
     assert "Calibration is the agreement" in seen(page)
+    assert "model" not in seen(page).replace("calibrated model", ""), "no model was asked for"
     assert [turn.role for turn in world.turns()] == ["user", "assistant"]
 
 
@@ -351,6 +354,13 @@ def test_another_owner_s_conversation_is_not_shown(world: World) -> None:
     world.workshop.store.append(session.id, "user", "a secret question")
     page = checked(world.page(session.id))
     assert "secret" not in seen(page).lower()
+
+
+def test_an_answer_of_which_nothing_was_supported_says_so(world: World) -> None:
+    session = world.workshop.store.create(title="Empty")
+    world.workshop.store.append(session.id, "user", "What is calibration?")
+    world.workshop.store.append(session.id, "assistant", "", {"claims": [], "engine": "extractive"})
+    assert "No sentence of the answer was supported" in seen(checked(world.page(session.id)))
 
 
 def test_a_conversation_of_the_terminal_is_shown(world: World) -> None:

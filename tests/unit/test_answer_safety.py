@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from tests.grounded import assert_grounded, events, final
 from tests.sample_corpus import INJECTED, Corpus, open_corpus, scripted, writer_of
 from tutor.adapters.offline import ScriptedChat
-from tutor.answer import SHOWN_PASSAGES
+from tutor.answer import SHOWN_PASSAGES, Request, stream
 from tutor.errors import BadQuestion
-from tutor.types import Event
+from tutor.types import Check, Event
 
 QUESTION = "What is calibration?"
 
@@ -57,6 +58,21 @@ def test_k_says_how_many_passages_are_shown_and_changes_no_answer(corpus: Corpus
     answer = final(events(corpus, QUESTION, k=k))
     assert len(answer.passages) == min(k, len(corpus.index.chunks()))
     assert answer.answer == final(events(corpus, QUESTION)).answer
+
+
+class Doubter:
+    """A grounding checker that believes nothing."""
+
+    def check(self, claim: str, evidence: Sequence[str]) -> Check:
+        return Check(False, 0.0, (), "doubt")
+
+
+def test_when_no_sentence_passes_the_check_it_refuses_instead_of_showing_nothing(corpus: Corpus) -> None:
+    parts = replace(corpus.parts(scripted(QUESTION.replace("?", " is a thing of words."))), checker=Doubter())
+    found = list(stream(Request(QUESTION), parts))
+    assert_grounded(corpus, found)
+    assert final(found).abstained
+    assert final(found).answer
 
 
 def test_a_bad_question_is_an_error_and_never_an_answer(corpus: Corpus) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,6 +51,11 @@ def fact(number: int, text: str) -> Evidence:
 
 
 FACTS = tuple(fact(n, text) for n, text in enumerate(TEXTS))
+
+
+def best(number: int) -> list[Evidence]:
+    """The facts, of which this one answers best: an answer opens with it."""
+    return [replace(f, score=float(n == number)) for n, f in enumerate(FACTS)]
 
 
 def written(writer: Writer, facts: Sequence[Evidence] = FACTS) -> tuple[list[Sentence], list[Claim]]:
@@ -126,9 +132,16 @@ def test_a_faithful_draft_is_shown_with_what_it_rests_on() -> None:
 
 def test_a_merged_sentence_rests_on_both() -> None:
     merged = f"{TEXTS[4][:-1]}, and each shard answers within 20 milliseconds of its call."
-    shown, _ = written(scripted(merged))
+    shown, _ = written(scripted(merged), best(4))
     assert [s.text for s in shown] == [merged]
     assert {e.start for e in shown[0].evidence} == {4000, 5000}
+
+
+def test_an_answer_opens_with_the_fact_that_answers_best() -> None:
+    shown, _ = written(scripted(f"{TEXTS[3]} {TEXTS[1]}"), best(1))
+    assert [(s.text, s.drafted) for s in shown] == [(TEXTS[1], False), (TEXTS[3], True)]
+    in_order, _ = written(scripted(f"{TEXTS[1]} {TEXTS[3]}"), best(1))
+    assert [(s.text, s.drafted) for s in in_order] == [(TEXTS[1], True), (TEXTS[3], True)]
 
 
 def test_an_invention_is_dropped_and_said_to_be_rejected() -> None:
@@ -142,19 +155,19 @@ def test_an_invention_is_dropped_and_said_to_be_rejected() -> None:
 
 def test_a_distorted_sentence_is_replaced_by_the_note_s_own() -> None:
     distorted = "The index of 900 million images is kept in memory on 16 shards."
-    shown, rejected = written(scripted(distorted))
-    assert [(s.text, s.drafted, s.evidence) for s in shown] == [(TEXTS[4], False, (FACTS[4],))]
+    shown, rejected = written(scripted(distorted), best(4))
+    assert [(s.text, s.drafted, s.evidence[0].start) for s in shown] == [(TEXTS[4], False, 4000)]
     assert [c.text for c in rejected] == [distorted]
 
 
 def test_a_replacement_is_not_given_twice() -> None:
     distorted = "The index of 900 million images is kept in memory on 16 shards."
-    shown, _ = written(scripted(f"{TEXTS[4]} {distorted} {distorted.replace('900', '800')}"))
+    shown, _ = written(scripted(f"{TEXTS[4]} {distorted} {distorted.replace('900', '800')}"), best(4))
     assert [s.text for s in shown] == [TEXTS[4]]
 
 
 def test_a_model_s_own_markers_and_markup_are_taken_off() -> None:
-    shown, _ = written(scripted("**Platt scaling** fits a `sigmoid` on held-out data [9][12]."))
+    shown, _ = written(scripted("**Platt scaling** fits a `sigmoid` on held-out data [9][12]."), best(1))
     assert [s.text for s in shown] == [TEXTS[1]]
 
 

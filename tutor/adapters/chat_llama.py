@@ -27,6 +27,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from pydantic import Field, PrivateAttr
 from typing_extensions import override
 
+from tutor import interrupt
 from tutor.errors import ModelCorrupt, ModelFailed, ModelMissing, TutorError
 
 _ROLES = {"system": "system", "human": "user", "ai": "assistant"}
@@ -282,7 +283,10 @@ def _load(path: str, n_ctx: int, threads: int) -> Any:
     log.clear()
 
     def open_with(context: int) -> Any:
-        return native.Llama(model_path=path, n_ctx=context, n_threads=threads, n_threads_batch=threads, verbose=False)
+        with interrupt.held_back():  # it would strike in the log callback and be lost
+            return native.Llama(
+                model_path=path, n_ctx=context, n_threads=threads, n_threads_batch=threads, verbose=False
+            )
 
     try:
         llama = open_with(n_ctx)

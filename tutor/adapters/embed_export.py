@@ -1,12 +1,14 @@
 """Exports the sentence-transformers model to ONNX, pooling and normalisation included.
 
-Run once per model by ingest; the result is content-addressed by the model's hash and published by one rename.
+Run once per model by ingest; the result is named by the model's hash and published by one rename.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
+import json
 import logging
 import os
 import shutil
@@ -20,34 +22,55 @@ from tutor.adapters import embed, embed_onnx
 from tutor.errors import storage_error
 
 _PREFIX = ".export-"
+SUMS = "sha256.json"
+FILES = (embed_onnx.MODEL, embed_onnx.TOKENIZER)
+
+
+def is_whole(target: Path) -> bool:
+    """True when ``target`` holds an export whose files are still as they were written."""
+    try:
+        sums: dict[str, str] = json.loads((target / SUMS).read_text(encoding="utf-8"))
+        return sums.keys() == set(FILES) and all(_sha256(target / name) == sums[name] for name in FILES)
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def export(model_folder: Path, target: Path, threads: int) -> None:
-    """Write ``model.onnx`` and ``tokenizer.json`` into the new folder ``target``; does nothing when it is there.
+    """Write ``model.onnx``, ``tokenizer.json`` and their SHA-256 into the folder ``target``, in place of a damaged
+    export; does nothing when a whole one is there.
 
     The graph maps ``input_ids`` and ``attention_mask``, int64 of shape (batch, length), to ``sentence_embedding``,
     float32 of shape (batch, 384) and rows of length 1. Raises ModelCorrupt, StorageError.
     """
-    if target.is_dir():
+    if is_whole(target):
         return
     temporary: Path | None = None
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _clear(target.parent)
         temporary = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=target.parent))
-        _write_graph(embed.load(model_folder, threads), temporary / embed_onnx.MODEL)
-        shutil.copyfile(model_folder / "tokenizer.json", temporary / embed_onnx.TOKENIZER)
-        for file in temporary.iterdir():
+        new = temporary / "new"
+        new.mkdir()
+        _write_graph(embed.load(model_folder, threads), new / embed_onnx.MODEL)
+        shutil.copyfile(model_folder / "tokenizer.json", new / embed_onnx.TOKENIZER)
+        (new / SUMS).write_text(json.dumps({name: _sha256(new / name) for name in FILES}), encoding="utf-8")
+        for file in new.iterdir():
             with file.open("rb") as written:
                 os.fsync(written.fileno())
-        with contextlib.suppress(FileExistsError):  # another process may have been first, with the same bytes
-            temporary.rename(target)
+        if target.exists():
+            target.rename(temporary / "damaged")
+        new.rename(target)
     except OSError as error:
-        if not target.is_dir():
+        if not is_whole(target):  # another process may have been first
             raise storage_error(error, "exporting the query encoder", target) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _clear(folder: Path) -> None:

@@ -22,7 +22,14 @@ import numpy as np
 import numpy.typing as npt
 
 from tutor import chunkbook
-from tutor.errors import IndexMismatch, IndexProblem, IndexUnreachable, StorageError, storage_error
+from tutor.errors import (
+    IndexMismatch,
+    IndexUnreachable,
+    SettingsError,
+    StorageError,
+    TutorError,
+    storage_error,
+)
 from tutor.ports import Hit, Index
 from tutor.types import STEPS, Chunk, Filter
 
@@ -31,7 +38,6 @@ SIZES = "sizes.json"
 """The file of a generation that is written last: the sizes of the files that Chroma maps into memory unchecked."""
 
 _REBUILD = "Build it again: tutor ingest --full"
-_PATIENCE_S = 5.0
 _clients = threading.RLock()  # Chroma shares one database per folder and counts its clients without a lock of its own
 
 
@@ -63,11 +69,13 @@ class ChromaIndex(chunkbook.BookIndex):
 
 
 class ChromaStore:
-    """Generations under ``folder``; with ``url`` their vectors live on that server instead."""
+    """Generations under ``folder``; with ``url`` their vectors live on that server instead, which has ``patience_s``
+    seconds to answer when it is first called."""
 
-    def __init__(self, folder: Path, url: str = "") -> None:
+    def __init__(self, folder: Path, url: str = "", patience_s: float = 5.0) -> None:
         self._folder = folder
         self._url = url
+        self._patience_s = patience_s
 
     def write(self, generation: str, chunks: Sequence[Chunk], vectors: npt.NDArray[np.float32]) -> None:
         """See ports.IndexStore."""
@@ -125,9 +133,10 @@ class ChromaStore:
         try:
             collection = self._collection(client, generation)
             found: dict[str, Any] = {}
-            for start in range(0, len(ids), 1000):
+            asked = list(dict.fromkeys(ids))  # Chroma refuses an id that is given twice
+            for start in range(0, len(asked), 1000):
                 with _translated(self._url):
-                    got = collection.get(ids=list(ids[start : start + 1000]), include=["embeddings"])
+                    got = collection.get(ids=asked[start : start + 1000], include=["embeddings"])
                 found.update(zip(got["ids"], got["embeddings"], strict=True))
         finally:
             _close(client)
@@ -144,13 +153,13 @@ class ChromaStore:
     def _dropped(self, rubbish: Sequence[Path]) -> list[Path]:
         """Drops the collections of these generations, and names those whose folders may go too: a folder that stays is
         what the next prune knows a collection by."""
-        from chromadb.errors import NotFoundError
-
         gone: list[Path] = []
         try:
             client = self._client("")
-        except IndexProblem:
+        except TutorError:
             return gone
+        from chromadb.errors import NotFoundError
+
         try:
             for folder in rubbish:
                 with suppress(NotFoundError):
@@ -163,20 +172,26 @@ class ChromaStore:
         return gone
 
     def _client(self, generation: str) -> Any:
-        import chromadb
+        chromadb = _chromadb()
         import httpx
         from chromadb.config import Settings
 
-        settings = Settings(anonymized_telemetry=False)
         if not self._url:
             with _clients, _translated():
+                # made without a look at the environment and the .env of the working folder, which are not about us
+                settings = Settings.model_construct(anonymized_telemetry=False)
                 return chromadb.PersistentClient(str(self._folder / generation / "chroma"), settings=settings)
         parts = urlsplit(self._url if "://" in self._url else f"http://{self._url}")
         with _translated(self._url):
             secure, host = parts.scheme == "https", parts.hostname or "localhost"
             port = parts.port or (443 if secure else 8000)
             # Chroma's own client waits for ever on a server that accepts and says nothing
-            httpx.get(f"{'https' if secure else 'http'}://{host}:{port}/api/v2/heartbeat", timeout=_PATIENCE_S)
+            address = f"{'https' if secure else 'http'}://{host}:{port}/api/v2/heartbeat"
+            answer = httpx.get(address, timeout=self._patience_s)
+            if "heartbeat" not in answer.text:
+                raise ConnectionError(f"it is no Chroma server (status {answer.status_code})")
+            # how to log in may be in the environment
+            settings = Settings(anonymized_telemetry=False, _env_file=None)  # type: ignore[call-arg]
             return chromadb.HttpClient(host=host, port=port, ssl=secure, settings=settings)
 
     def _collection(self, client: Any, generation: str) -> Any:
@@ -188,7 +203,24 @@ class ChromaStore:
         return collection
 
 
+def _chromadb() -> Any:
+    """The library. Raises SettingsError: at its import it reads settings from the environment and from ``.env``."""
+    try:
+        import chromadb
+    except ValueError as error:  # as pydantic's and the decoder's are
+        raise SettingsError(
+            f"Chroma cannot use its settings, from the environment or the file .env in this folder: "
+            f"{' '.join(str(error).split())[:300]}",
+            "Correct them, or run the command from another folder.",
+        ) from error
+    return chromadb
+
+
 def _close(client: Any) -> None:
+    # an HttpClient leaves its connections open, and those of the client for administration that it makes beside itself
+    for owner in (client, getattr(client, "_admin_client", None)):
+        if (connections := getattr(getattr(owner, "_server", None), "_session", None)) is not None:
+            connections.close()
     with _clients:
         client.close()
 
@@ -259,10 +291,10 @@ def _translated(url: str = "") -> Iterator[None]:
         raise IndexMismatch("The index is damaged: its vectors are gone.", _REBUILD) from error
     except (httpx.HTTPError, ConnectionError) as error:
         raise _unreachable(url, error) from error
-    except ValueError as error:  # what HttpClient raises when it cannot connect
+    except (ValueError, AttributeError) as error:  # what its clients raise when they cannot connect, or not open a file
         if url:
             raise _unreachable(url, error) from error
-        raise
+        raise IndexMismatch(f"Chroma cannot read the index: {error}", _REBUILD) from error
     except ChromaError as error:
         if any(words in str(error).lower() for words in _UNWRITABLE):
             raise StorageError(

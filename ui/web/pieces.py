@@ -20,6 +20,8 @@ from ui.web.note import Highlight, note_markdown, section
 from ui.web.text import code_span, escape, escape_lines, marks
 from ui.web.workshop import Build, Workshop
 
+DRAWER_PX = 620
+
 _STAGES = {  # stage of ingest: where it begins and ends on the bar, and what it is called
     "": (0.0, 0.02, "Reading the notes"),
     "chunk": (0.02, 0.1, "Cutting the notes into passages"),
@@ -121,7 +123,7 @@ def sources_of(citations: Sequence[Mapping[str, Any]]) -> list[Source]:
 def passage_drawer(source: Source, title: str, settings: Settings) -> None:
     """A drawer with the section of a note that a source names, the cited sentences highlighted."""
     drawer = st.dialog(
-        escape(title), width="medium", position="right", icon=":material/menu_book:", on_dismiss=state.close_passage
+        escape(title), width=DRAWER_PX, position="right", icon=":material/menu_book:", on_dismiss=state.close_passage
     )
     drawer(_passage)(source, settings)
 

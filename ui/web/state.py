@@ -124,17 +124,24 @@ def engine() -> Engine:
 
 def ask(text: str) -> None:
     """Save a question in the open conversation, or in a new one, and put its answer in line."""
+    attempt(lambda: _ask(text))
 
-    def begin() -> None:
-        clean(text)  # a question that cannot be asked is not saved
-        shop = workshop()
-        session = conversation()
-        if session is None:
-            session = shop.store.create(KIND, title_of(text), owner())
-            open_conversation(session.id)
-        shop.line.ask(session.id, Question(text, earlier(shop.store.turns(session.id)), where(), engine()))
 
-    attempt(begin)
+def asked() -> None:
+    """Ask what was typed; a question that cannot be asked goes back to where it was typed."""
+    text = str(st.session_state.get("question") or "")
+    if text and not attempt(lambda: _ask(text)):
+        st.session_state["question"] = text
+
+
+def _ask(text: str) -> None:
+    clean(text)  # a question that cannot be asked is not saved
+    shop = workshop()
+    session = conversation()
+    if session is None:
+        session = shop.store.create(KIND, title_of(text), owner())
+        open_conversation(session.id)
+    shop.line.ask(session.id, Question(text, earlier(shop.store.turns(session.id)), where(), engine()))
 
 
 def title_of(question: str) -> str:
@@ -149,12 +156,6 @@ def ask_again(session: str, turns: Sequence[Turn]) -> None:
     chosen = Filter(case=last.data.get("case"), step=last.data.get("step"))
     question = Question(last.text, earlier(before), chosen, engine())
     attempt(lambda: workshop().line.ask(session, question, saved=True))
-
-
-def asked() -> None:
-    """Ask what was typed."""
-    if text := st.session_state.get("question"):
-        ask(str(text))
 
 
 def earlier(turns: Sequence[Turn]) -> tuple[str, ...]:
@@ -205,12 +206,14 @@ def opened() -> Opened | None:
     return value if isinstance(value, Opened) else None
 
 
-def attempt(action: Callable[[], object]) -> None:
-    """Run ``action``; an error it raises is shown by the next run of the page."""
+def attempt(action: Callable[[], object]) -> bool:
+    """Run ``action``. False for an error, which the next run of the page shows."""
     try:
         action()
     except TutorError as error:
         report(error)
+        return False
+    return True
 
 
 def report(error: TutorError) -> None:

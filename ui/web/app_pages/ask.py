@@ -84,7 +84,7 @@ def _turn(turn: Turn, topics: Sequence[Topic], titles: Mapping[str, str]) -> Non
             st.markdown(answer_markdown(laid_out(turn.text, claims)))
             _sources(turn, titles)
         else:
-            st.markdown(escape_lines(turn.text))
+            st.markdown(escape_lines(turn.text) or "No sentence of the answer was supported by the notes.")
         _small_print(data)
 
 
@@ -114,6 +114,7 @@ def _sources(turn: Turn, titles: Mapping[str, str]) -> None:
                 on_click=state.open_passage,
                 args=(turn.number, source.markers[0]),
                 type="tertiary",
+                width="stretch",
                 wrap=True,
             )
 
