@@ -48,7 +48,8 @@ class Signals:
 
 def signals(query: Query, found: Retrieval, index: Index) -> Signals:
     """Measure the question against what was found for it."""
-    worded = [w for w in words(query.search_text) if w not in STOPWORDS]
+    # only the question's own words: those of earlier turns are in the notes, whatever is asked next
+    worded = [w for w in words(query.own_text or query.search_text) if w not in STOPWORDS]
     content = [w for w in worded if stem(w) not in ASKING] or worded
     held: set[str] = set()
     for passage in found.passages[:TOP]:

@@ -121,6 +121,7 @@ class Topic:
 class Query:
     """A question as understood: ``standalone`` needs no earlier turn; ``search_text`` has its typos mended.
 
+    ``own_text`` is the question itself with its typos mended, before anything was put in from earlier turns.
     ``context`` is the question with the one before it, when it may or may not lean on that; else empty.
     """
 
@@ -130,6 +131,7 @@ class Query:
     topics: tuple[Topic, ...] = ()
     step: str | None = None
     context: str = ""
+    own_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

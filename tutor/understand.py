@@ -33,7 +33,7 @@ _OPENERS = (
 )
 _OPENER = re.compile(rf"^\W*(?:{_OPENERS})\b", re.IGNORECASE)
 _ABOUT = re.compile(r"^\W*(?:and |but |so |ok(?:ay)? |then )*(?:what|how) about\s+", re.IGNORECASE)
-_ELLIPTIC_WORDS, _SELF_CONTAINED_WORDS = 3, 9
+_ELLIPTIC_WORDS, _SELF_CONTAINED_WORDS = 2, 9
 """A question that names nothing leans on the one before when it has at most this many content words, and stands alone
 when it has this many; in between it may be either."""
 
@@ -65,7 +65,8 @@ def understand(question: str, history: Sequence[str], index: Index, is_word: IsW
         elif not own and content < _SELF_CONTAINED_WORDS:
             context = f"{_ended(earlier[-1])} {mended}"
     shown = asked if standalone == mended else standalone
-    return Query(asked, shown, standalone, named_topics(standalone, index), detect_step(standalone), context)
+    topics = named_topics(standalone, index)
+    return Query(asked, shown, standalone, topics, detect_step(standalone), context, own_text=mended)
 
 
 def _leans(question: str) -> bool:

@@ -15,16 +15,22 @@ def main() -> None:
     """Run the command and end the process with its exit code."""
     try:
         _run()
-    except KeyboardInterrupt:  # also while libraries are being imported
-        sys.stderr.write("Stopped.\n")
-        raise SystemExit(130) from None
+    except KeyboardInterrupt:
+        _stopped()
+    except BrokenPipeError:  # the reader (head, less) has gone: nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave(0)
+    except Exception as error:
+        if _interrupted(error):
+            _stopped()
+        if os.environ.get("TUTOR_DEBUG"):
+            raise
+        _leave(_explain(error))
 
 
 def _run() -> None:
     from tutor import wiring
-    from tutor.errors import TutorError, storage_error
     from ui.commands import app
-    from ui.terminal import show_error
 
     wiring.go_offline()
     for stream in (sys.stdout, sys.stderr, sys.stdin):
@@ -32,27 +38,38 @@ def _run() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")
     stdout = sys.stdout
     try:
-        try:
-            app()
-        finally:
-            stdout.flush()  # here, where a reader that has gone is handled
-            if sys.stdout is not stdout:  # typer met it first, wrapped the stream, and would exit with 1
-                raise BrokenPipeError
-    except TutorError as error:
-        show_error(error)
-        _leave(error.exit_code)
-    except BrokenPipeError:  # the reader (head, less) has gone: nobody is left to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        _leave(0)
-    except OSError as error:
-        show_error(storage_error(error, "running the command", error.filename or "unknown path"))
-        _leave(6)
-    except Exception as error:
-        if os.environ.get("TUTOR_DEBUG"):
-            raise
+        app()
+    finally:
+        stdout.flush()  # here, where a reader that has gone is handled
+        if sys.stdout is not stdout:  # typer met it first, wrapped the stream, and would exit with 1
+            raise BrokenPipeError
+
+
+def _interrupted(error: BaseException) -> bool:
+    """True for an error that began as Ctrl-C: a native module interrupted while it is imported says ImportError."""
+    at: BaseException | None = error
+    while at is not None and not isinstance(at, KeyboardInterrupt):
+        at = at.__cause__ or at.__context__
+    return at is not None
+
+
+def _explain(error: Exception) -> int:
+    """Show an error with what to do next; the exit code."""
+    from tutor.errors import TutorError, storage_error
+    from ui.terminal import show_error
+
+    if isinstance(error, OSError):
+        error = storage_error(error, "running the command", error.filename or "unknown path")
+    elif not isinstance(error, TutorError):
         hint = "This is a bug. Run it again with TUTOR_DEBUG=1 and report what it prints; `tutor doctor` may help too."
-        show_error(TutorError(f"Unexpected {type(error).__name__}: {error}", hint))
-        _leave(1)
+        error = TutorError(f"Unexpected {type(error).__name__}: {error}", hint)
+    show_error(error)
+    return error.exit_code
+
+
+def _stopped() -> None:
+    sys.stderr.write("Stopped.\n")
+    _leave(130)
 
 
 def _leave(code: int) -> None:

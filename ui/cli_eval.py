@@ -37,16 +37,15 @@ def evaluate(
     comparable = dataset is None and limit is None
     baseline = read_baseline(engine) if comparable else None
     fell = worse(scores, baseline) if baseline else {}
+    if save and comparable:
+        save_baseline(engine, scores)  # before anything is printed: a closed pipe must not lose it
+        fell = {}
     if as_json:
         _print_json(scored, scores, baseline, fell)
     else:
         _print(scored, scores, baseline, fell)
-    if save and comparable:
-        save_baseline(engine, scores)
-        warn("Saved as the baseline.")  # standard output may be JSON
-        return 0
     if save:
-        warn("Not saved: a baseline is made of the whole default set.")
+        warn("Saved as the baseline." if comparable else "Not saved: a baseline is made of the whole default set.")
     return int(bool(fell))
 
 

@@ -102,7 +102,7 @@ def run(job: dict[str, Any]) -> object:
     """What a job's process does; its result can be written as JSON."""
     home = Path(job["home"])
     if job["what"] == "read":
-        return watch(home, Path(job["stop"]))
+        return watch(home, job)
     lines = [0]
     if "lines" in job:
         sys.settrace(counting(lines, job["lines"]))
@@ -144,15 +144,17 @@ def staged(job: dict[str, Any]) -> Progress:
     return progress
 
 
-def watch(home: Path, stop: Path) -> dict[str, Any]:
+def watch(home: Path, job: dict[str, Any]) -> dict[str, Any]:
     """Read the live index until told to stop; the versions seen, in order, and what went wrong."""
     index, versions, reads = live(home), list[int](), 0
-    while not stop.exists():
+    while not Path(job["stop"]).exists():
         try:
             version = check(index())
         except (TutorError, AssertionError, ValueError) as error:
             return {"versions": versions, "reads": reads, "error": f"{type(error).__name__}: {error}"}
         reads += 1
+        with Path(job["reads"]).open("ab") as file:
+            file.write(b".")  # one for each read that has ended
         if versions[-1:] != [version]:
             versions.append(version)
     return {"versions": versions, "reads": reads, "error": ""}

@@ -248,13 +248,13 @@ def test_a_part_of_the_evaluation_is_scored(home: Path) -> None:
 
 def test_help_and_version_need_no_index(tmp_path: Path) -> None:
     assert tutor("--version", home=tmp_path).out == f"tutor {__version__}\n"
-    for words in ("--help", "ask -h", "notes lint --help", "models pull --help"):
+    for words in ("--help", "notes lint -h"):
         done = tutor(*words.split(), home=tmp_path)
         assert done.code == 0
         assert "Usage: tutor" in done.out
 
 
-@pytest.mark.parametrize("command", ["search --json --k 100 latency", "search --k 100 latency", "notes list"])
+@pytest.mark.parametrize("command", ["search --json --k 100 latency", "search --k 100 latency"])
 def test_a_reader_that_has_seen_enough_ends_the_command_quietly(home: Path, command: str) -> None:
     pipe = f"set -o pipefail; '{TUTOR}' {command} | head -1"
     done = run(["bash", "-c", pipe], home)

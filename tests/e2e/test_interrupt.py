@@ -40,7 +40,7 @@ def interrupted(process: subprocess.Popen[str]) -> Done:
     return done
 
 
-@pytest.mark.parametrize("seconds", [0.15, 0.6, 1.2, 1.8, 2.4])
+@pytest.mark.parametrize("seconds", [0.1, 0.7, 1.6])
 def test_a_question_can_be_stopped_at_any_moment(real_index: RealIndex, seconds: float) -> None:
     process = start(real_index.home, "ask", "--engine", "llama", QUESTION)
     time.sleep(seconds)  # imports, opening the index, loading the model, writing: wherever it is by now
@@ -71,7 +71,7 @@ def test_a_stopped_answer_does_not_end_the_conversation(real_index: RealIndex, t
     assert "tutor chat --resume" in done.out
 
 
-@pytest.mark.parametrize("seconds", [0.0, 1.5, 5.0])
+@pytest.mark.parametrize("seconds", [0.0, 4.0])
 def test_an_ingest_can_be_stopped_and_leaves_the_index_alone(
     real_index: RealIndex, tmp_path: Path, seconds: float
 ) -> None:

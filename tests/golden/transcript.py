@@ -15,7 +15,6 @@ SESSION = (
     'ask --engine extractive --case visual-search "How is the index of images served, and how fast?"',
     'ask --engine extractive --show-passages --k 1 "quantisaton awre training?"',
     'ask --engine extractive "How do I cook an onion soup for eight people?"',
-    'ask --engine extractive --case visual-serch "How fast is it?"',
 )
 
 
