@@ -29,7 +29,7 @@ def command_help() -> str:
     """The help of every command, as code blocks."""
     runner = CliRunner()
     blocks = []
-    for words in _commands():
+    for words in command_names():
         result = runner.invoke(app, [*words, "--help"], prog_name="tutor", env={"COLUMNS": "96", "NO_COLOR": "1"})
         text = re.sub(r"\x1b\[[0-9;]*m", "", result.output)
         text = "\n".join(line.rstrip() for line in text.strip().splitlines())
@@ -37,7 +37,7 @@ def command_help() -> str:
     return "\n\n".join(blocks)
 
 
-def _commands() -> list[list[str]]:
+def command_names() -> list[list[str]]:
     root = typer.main.get_command(app)
     found: list[list[str]] = [[]]
 
