@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +104,16 @@ def watch(roots: Sequence[Path], settings: Settings, full: bool, skip_bad: bool)
 
     _watched(roots, settings, full, skip_bad)
     say("Watching for changes. Ctrl-C ends.", "dim")
-    for _ in changes(*roots, debounce=400, raise_interrupt=True):
+    for _ in changes(*roots, watch_filter=outside(settings.home), debounce=400, raise_interrupt=True):
         _watched(roots, settings, False, skip_bad)
+
+
+def outside(home: Path) -> Callable[[Any, str], bool]:
+    """A filter of changes: none in ``home``, which may lie among the notes and which every ingest writes to."""
+    from watchfiles import DefaultFilter
+
+    usual = DefaultFilter()
+    return lambda change, path: usual(change, path) and not Path(path).is_relative_to(home)
 
 
 def _watched(roots: Sequence[Path], settings: Settings, full: bool, skip_bad: bool) -> None:

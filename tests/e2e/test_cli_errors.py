@@ -35,7 +35,9 @@ def home(real_index: RealIndex) -> Path:
 
 def snapshot(home: Path) -> dict[str, str]:
     """Every file of an index by content, but Chroma's own, which it touches when it reads."""
-    files = (p for p in sorted((home / "index").rglob("*")) if p.is_file() and "chroma" not in p.parts)
+    files = (
+        p for p in sorted((home / "index").rglob("*")) if p.is_file() and not {"chroma", "ingest.lock"} & set(p.parts)
+    )
     return {str(p): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 

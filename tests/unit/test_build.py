@@ -1,142 +1,37 @@
-"""Building the index: what is embedded and what is not, and that whatever fails leaves the index that was there.
+"""Building the index: what is embedded, what is not, and that any road leads to the same index.
 
-The store is in memory and the vectors are hashed; what Chroma and a kill make of it is shown in `tests/e2e`.
+The store is in memory and the vectors are hashed; `test_build_failures.py` shows what happens when a build fails.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
-from itertools import count
+from dataclasses import replace
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest import build as build_module
-from ingest.build import Kit, Report, build, lock
+from ingest.build import build
 from tests.hash_kit import (
     ENCODER,
     FINGERPRINT,
-    as_kept,
-    chunks_of,
-    count_words,
-    kit,
     quiet,
     read,
     vector,
-    vectors_of,
     write_notes,
 )
+from tests.unit.build_world import CHANGED, TEXTS, World, never
 from tutor import manifest as manifests
-from tutor.adapters.fake_embed import HashEmbedder
-from tutor.adapters.index_memory import MemoryStore
-from tutor.errors import BadInputFile, IndexBusy, IndexMismatch, ModelFailed, StorageError
 from tutor.manifest import Fingerprint
-from tutor.ports import Embedder, Index
-from tutor.settings import PROJECT_ROOT
-from tutor.types import Chunk, Filter
-
-TEXTS = {
-    "recall": "# Recall\n\nRecall is a share.\n\n## Definition\n\nOf the relevant items, those found.\n",
-    "precision": "# Precision\n\nPrecision is another share.\n\n## Definition\n\nOf the found items, those relevant.\n",
-    "drift": "# Drift\n\nDrift is a change of the data.\n",
-}
-CHANGED = {**TEXTS, "recall": TEXTS["recall"].replace("those found", "those retrieved")}
-
-
-class Recording(MemoryStore):
-    """A store that knows which generations were written and are still kept."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[str] = []
-
-    def write(self, generation: str, chunks: Sequence[Chunk], vectors: npt.NDArray[np.float32]) -> None:
-        super().write(generation, chunks, vectors)
-        self.written.append(generation)
-
-    @property
-    def kept(self) -> list[str]:
-        """The generations that have not been pruned."""
-        return [name for name in self.written if self._holds(name)]
-
-    def _holds(self, name: str) -> bool:
-        try:
-            self.open(name)
-        except IndexMismatch:
-            return False
-        return True
-
-
-@dataclass
-class World:
-    """A folder of notes, an index folder, and the store and embedder that builds use."""
-
-    folder: Path
-    store: Recording = field(default_factory=Recording)
-    embedder: HashEmbedder = field(default_factory=HashEmbedder)
-
-    @property
-    def index_dir(self) -> Path:
-        return self.folder / "index"
-
-    @property
-    def notes_dir(self) -> Path:
-        return self.folder / "notes"
-
-    def kit(self, **changes: Any) -> Kit:
-        return replace(kit(self.index_dir, self.store, lambda: self.embedder), **changes)
-
-    def build(self, texts: dict[str, str], full: bool = False, url: str = "", **changes: Any) -> Report:
-        write_notes(self.notes_dir, texts)
-        self.index_dir.mkdir(exist_ok=True)
-        return build(read(self.notes_dir), [self.notes_dir], self.kit(**changes), quiet, full, url)
-
-    def published(self) -> Index:
-        return self.store.open(manifests.read(self.index_dir).generation)
-
-    def contents(self) -> tuple[object, ...]:
-        """What a reader finds, whatever its name: notes, chunks and vectors of the published generation."""
-        found = manifests.read(self.index_dir)
-        chunks = tuple(as_kept(c) for c in self.published().chunks())
-        vectors = self.store.vectors(found.generation, [c.id for c in chunks])
-        return found.notes, chunks, vectors.tobytes()
-
-    def state(self) -> tuple[object, ...]:
-        """All that a reader can see."""
-        return manifests.read(self.index_dir), *self.contents()
-
-    def check(self, texts: dict[str, str]) -> None:
-        """The published index is exactly that of these texts, however it came to be."""
-        write_notes(self.notes_dir, texts)
-        notes = read(self.notes_dir)
-        expected = chunks_of(notes)
-        index = self.published()
-        assert [as_kept(c) for c in index.chunks()] == [as_kept(c) for c in expected]
-        stored = self.store.vectors(index.generation, [c.id for c in expected])
-        assert np.array_equal(stored, vectors_of(expected))
-        entries = manifests.read(self.index_dir).notes
-        assert {(i, e.path, e.sha256) for i, e in entries.items()} == {(n.id, n.path, n.sha256) for n in notes}
-        assert {i: e.chunks for i, e in entries.items()} == {n.id: sum(c.note == n.id for c in expected) for n in notes}
+from tutor.types import Filter
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     return World(tmp_path)
-
-
-def never() -> Embedder:
-    raise AssertionError("the embedder was loaded for nothing")
 
 
 # --- what is embedded ------------------------------------------------------------------------------------------------
@@ -328,201 +223,3 @@ def test_any_road_leads_to_the_index_of_a_full_build(
     for texts in versions:
         world.build(texts)
         world.check(texts)
-
-
-# --- what fails ------------------------------------------------------------------------------------------------------
-
-
-def test_no_notes_is_an_error_that_names_the_folders(world: World) -> None:
-    world.build(TEXTS)
-    before = world.state()
-    with pytest.raises(BadInputFile, match="nowhere") as caught:
-        build([], [Path("/nowhere")], world.kit(), quiet)
-    assert "tutor ingest PATH" in caught.value.hint
-    assert world.state() == before
-
-
-class Failing(HashEmbedder):
-    """Embeds one batch and then fails."""
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        if self.embedded:
-            raise ModelFailed("The model stopped.", "Try again.")
-        return super().embed_documents(texts)
-
-
-def test_a_failing_embedder_leaves_the_old_index(world: World) -> None:
-    world.build(TEXTS)
-    before = world.state()
-    many = {**TEXTS, "long": "\n\n".join(f"# H{i}\n\nWords {i}." for i in range(build_module.EMBED_BATCH + 1))}
-    with pytest.raises(ModelFailed):
-        world.build(many, embedder=Failing)
-    assert world.state() == before
-    assert world.build(many).embedded == build_module.EMBED_BATCH + 1
-    world.check(many)
-
-
-class FullDisk(Recording):
-    """Writes a generation and then finds that it did not."""
-
-    full = False
-
-    def write(self, generation: str, chunks: Sequence[Chunk], vectors: npt.NDArray[np.float32]) -> None:
-        super().write(generation, chunks, vectors)
-        if self.full:
-            raise StorageError("The disk is full.", "Free some space.")
-
-
-def test_a_full_disk_leaves_the_old_index_and_no_half_of_a_new_one(tmp_path: Path) -> None:
-    store = FullDisk()
-    world = World(tmp_path, store)
-    first = world.build(TEXTS)
-    before = world.state()
-    store.full = True
-    with pytest.raises(StorageError):
-        world.build(CHANGED)
-    assert world.state() == before
-    assert store.kept == [first.generation]
-
-
-def test_a_first_build_that_fails_leaves_no_index(tmp_path: Path) -> None:
-    store = FullDisk()
-    store.full = True
-    world = World(tmp_path, store)
-    with pytest.raises(StorageError):
-        world.build(TEXTS)
-    assert store.kept == []
-    assert not manifests.path_in(world.index_dir).exists()
-
-
-def test_a_manifest_that_cannot_be_written_leaves_the_old_index(world: World) -> None:
-    first = world.build(TEXTS)
-    before = world.state()
-    manifests.path_in(world.index_dir).with_suffix(".tmp").mkdir()  # stands in for a disk that refuses
-    with pytest.raises(StorageError):
-        world.build(CHANGED)
-    assert world.state() == before
-    assert world.store.kept == [first.generation]
-
-
-# --- Ctrl-C ----------------------------------------------------------------------------------------------------------
-
-
-def interrupted_at(moment: int, work: Callable[[], object]) -> bool:
-    """Do the work as if Ctrl-C came at the n-th moment in build.py or manifest.py; False if it ended first.
-
-    A moment is a line, and within `build` and `publish`, where the old index gives way to the new, an instruction.
-    """
-    files = {build_module.__file__, manifests.__file__}
-    left = [moment]
-
-    def trace(frame: FrameType, event: str, arg: object) -> Any:
-        if frame.f_code.co_filename not in files:
-            return None
-        closely = frame.f_code in (build.__code__, manifests.publish.__code__)
-        frame.f_trace_opcodes = closely
-        if event == ("opcode" if closely else "line"):
-            left[0] -= 1
-            if left[0] == 0:
-                raise KeyboardInterrupt
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        work()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.settrace(before)
-    return False
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # a `with` left before its exit ran
-def test_an_interrupt_at_any_moment_leaves_the_old_index_or_the_new(memory_folder: Path) -> None:
-    """Every moment of a whole build in turn, so also those just before and just after the manifest is replaced."""
-    world = World(memory_folder)
-    wholes = {}
-    for name, texts in (("new", CHANGED), ("old", TEXTS)):
-        world.build(texts)
-        wholes[name] = world.contents()
-    write_notes(world.notes_dir, CHANGED)
-    notes, outcomes = read(world.notes_dir), set()
-    for moment in count(1):
-        work = partial(build, notes, [world.notes_dir], world.kit(), quiet)
-        if not interrupted_at(moment, work):
-            break
-        (outcome,) = [name for name, whole in wholes.items() if world.contents() == whole]
-        outcomes.add(outcome)
-        if outcome == "new":
-            world.build(TEXTS)
-            write_notes(world.notes_dir, CHANGED)
-    assert moment > 300
-    assert outcomes == {"old", "new"}
-    assert world.contents() == wholes["new"]
-
-
-@pytest.mark.parametrize("at", ["chunk", "embed", "write"])
-def test_an_interrupt_from_the_progress_bar_lets_the_next_ingest_in(world: World, at: str) -> None:
-    world.build(TEXTS)
-    before = world.state()
-
-    def interrupt(stage: str, done: int, total: int) -> None:
-        if stage == at:
-            raise KeyboardInterrupt
-
-    write_notes(world.notes_dir, CHANGED)
-    with pytest.raises(KeyboardInterrupt), lock(world.index_dir):
-        build(read(world.notes_dir), [world.notes_dir], world.kit(), interrupt)
-    assert world.state() == before
-    with lock(world.index_dir):
-        world.build(CHANGED)
-    world.check(CHANGED)
-
-
-# --- the lock --------------------------------------------------------------------------------------------------------
-
-HOLDER = """
-import sys
-from pathlib import Path
-from ingest.build import lock
-
-with lock(Path(sys.argv[1])):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_while_another_process_ingests_ours_is_told_to_wait(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HOLDER, str(tmp_path / "index")]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PROJECT_ROOT
-    ) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        for _ in range(2):
-            with pytest.raises(IndexBusy) as caught, lock(tmp_path / "index"):
-                pass
-        assert caught.value.hint
-        holder.kill()  # the lock dies with its holder
-    with lock(tmp_path / "index"):
-        pass
-
-
-def test_the_lock_is_free_after_each_use_and_busy_inside(tmp_path: Path) -> None:
-    for _ in range(2):
-        with lock(tmp_path / "new" / "index"), pytest.raises(IndexBusy), lock(tmp_path / "new" / "index"):
-            pass
-
-
-def test_an_index_folder_that_cannot_be_is_an_error_of_ours(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    for folder in (tmp_path / "file", tmp_path / "file" / "index"):
-        with pytest.raises(StorageError), lock(folder):
-            pass
-
-
-def test_words_stand_for_word_pieces() -> None:
-    """The counter of these tests counts as the embedder's does: more text is never fewer pieces."""
-    assert count_words("") == 2
-    assert count_words("a b") == 4
