@@ -1,8 +1,8 @@
 """Fits the abstention decision on `cases/calibration.jsonl` and writes its weights to `tutor/calibration.json`.
 
-Run: python -m evals.calibrate_abstention (or make calibrate), with an index of our corpus. The threshold is where the
-balanced accuracy under ten-fold cross-validation is best: refusing a good question is as bad as answering a foreign
-one. The quick set is not touched.
+Run: python -m evals.calibrate_abstention (or make calibrate), with an index of our corpus. The threshold is where both
+error rates are equal under ten-fold cross-validation: refusing a good question is as bad as answering a foreign one.
+The quick set is not touched.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def fit(found: list[Signals], answerable: list[bool]) -> dict[str, Any]:
     held_out = cross_val_predict(model, x, y, cv=FOLDS, method="predict_proba")[:, 1]
     model.fit(x, y)
     thresholds = np.linspace(0.2, 0.8, 61)
-    balanced = [((held_out[y] >= t).mean() + (held_out[~y] < t).mean()) / 2 for t in thresholds]
-    threshold = float(thresholds[int(np.argmax(balanced))])
+    apart = [abs((held_out[y] >= t).mean() - (held_out[~y] < t).mean()) for t in thresholds]
+    threshold = float(thresholds[int(np.argmin(apart))])
     names = [f.name for f in fields(Signals)]
     return {
         "weights": {name: round(float(w), 4) for name, w in zip(names, model.coef_[0], strict=True)},

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from tutor import lexical
 from tutor.types import Chunk, Filter, Topic
@@ -36,7 +37,7 @@ class ChunkBook:
     def lexical(self, text: str, k: int, where: Filter) -> list[tuple[str, float]]:
         """At most ``k`` admitted chunks with a positive BM25 score, best first, ties by position."""
         scores = self.lexicon.scores(text)
-        order = np.argsort(-scores, kind="stable")
+        order = _best_first(scores, k if where == Filter() else len(scores))
         hits: list[tuple[str, float]] = []
         for at in order:
             if scores[at] <= 0 or len(hits) >= k:
@@ -84,9 +85,22 @@ class BookIndex:
         """See ports.Index."""
         return self._book.lexicon.idf(word)
 
+    def knows(self, word: str) -> bool:
+        """See ports.Index."""
+        return word in self._book.lexicon.surface or lexical.stem(word) in self._book.lexicon.df
+
     def vocabulary(self) -> Sequence[str]:
         """See ports.Index."""
         return self._vocabulary
+
+
+def _best_first(scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.intp]:
+    """Positions of the ``k`` highest scores and of those equal to the last, best first, ties by position."""
+    if k >= len(scores):
+        return np.argsort(-scores, kind="stable")
+    least = np.partition(scores, len(scores) - k)[len(scores) - k]
+    among = np.flatnonzero(scores >= max(least, np.finfo(np.float32).tiny))
+    return among[np.argsort(-scores[among], kind="stable")]
 
 
 def lexical_text(chunk: Chunk) -> str:

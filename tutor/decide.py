@@ -55,7 +55,6 @@ def signals(query: Query, found: Retrieval, index: Index) -> Signals:
     for passage in found.passages[:TOP]:
         chunk = passage.chunk
         held.update(stem(w) for w in words(" ".join((chunk.title, chunk.heading, chunk.text, *chunk.aliases))))
-    known = {stem(w) for w in index.vocabulary()}
     total = sum(index.idf(w) for w in content)
     covered = sum(index.idf(w) for w in content if stem(w) in held)
     cosines = found.cosines or (0.0,)
@@ -63,8 +62,8 @@ def signals(query: Query, found: Retrieval, index: Index) -> Signals:
         top_cosine=cosines[0],
         depth_cosine=sum(cosines) / len(cosines),
         coverage=covered / total if total else 0.0,
-        unknown_words=sum(stem(w) not in known for w in content) / len(content) if content else 0.0,
-        unknown_names=float(any(stem(name.lower()) not in known for name in _NAME.findall(query.question))),
+        unknown_words=sum(not index.knows(w) for w in content) / len(content) if content else 0.0,
+        unknown_names=float(any(not index.knows(name.lower()) for name in _NAME.findall(query.question))),
     )
 
 

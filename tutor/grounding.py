@@ -60,7 +60,10 @@ _DIRECTION = (
     "cheap expensive",
     "early late",
 )
-_POINTING = frozenset(word for pair in _DIRECTION for word in pair.split())
+_POINTING = frozenset(word for pair in _DIRECTION for word in pair.split()) | frozenset(
+    "every each once twice most few some many several both with or".split()
+)
+"""Stop words that carry the meaning of a claim: they count as content."""
 _BRACKET = re.compile(r"\([^()]*\)")
 _GROUPED = re.compile(r"(?<=\d),(?=\d{3})")
 _OPPOSITES: dict[str, set[str]] = {}

@@ -58,6 +58,10 @@ class Index(Protocol):
         """Inverse document frequency of a word over the chunks, in nats; the maximum for a word never seen."""
         ...
 
+    def knows(self, word: str) -> bool:
+        """True when the word (lower case), or another form of it, occurs in the notes."""
+        ...
+
     def vocabulary(self) -> Sequence[str]:
         """Every surface word of the chunks, titles and aliases, lower-cased."""
         ...

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 from tutor.errors import BadQuestion
 from tutor.lexical import STOPWORDS, stem, words
@@ -55,10 +56,10 @@ def understand(question: str, history: Sequence[str], index: Index, is_word: IsW
     """Understand ``question`` after the earlier questions ``history`` (oldest first). Raises BadQuestion."""
     asked = clean(question)
     mended = mend(asked, index, is_word)
-    earlier = [mend(clean(turn), index, is_word) for turn in history if re.search(r"\w", turn)]
+    earlier = [mend(clean(turn[:MAX_CHARS]), index, is_word) for turn in history if re.search(r"\w", turn)]
     standalone, context = mended, ""
     if earlier:
-        own = named_topics(mended, index)
+        own = [t for t in named_topics(mended, index) if t.kind != "framework"]
         content = len([w for w in words(mended) if w not in STOPWORDS])
         if _leans(mended) or (not own and content <= _ELLIPTIC_WORDS):
             standalone = _standalone(mended, own, earlier, index)
@@ -80,13 +81,11 @@ def mend(text: str, index: Index, is_word: IsWord) -> str:
     Nearest by optimal string alignment distance: at most 1 edit for words of 4-6 letters, 2 for longer ones; among
     equals the one made of most of the same letters.
     """
-    known = set(index.vocabulary())
-    known |= {stem(word) for word in known}
 
     def mended(match: re.Match[str]) -> str:
         word = match.group()
         low = word.lower()
-        if len(low) < 4 or low in known or stem(low) in known or is_word(low) or low in STOPWORDS:
+        if len(low) < 4 or index.knows(low) or is_word(low) or low in STOPWORDS:
             return word
         return _nearest(low, index.vocabulary()) or word
 
@@ -99,7 +98,8 @@ def _nearest(word: str, vocabulary: Sequence[str]) -> str | None:
 
     cutoff = 1 if len(word) <= 6 else 2
     near = process.extract(word, vocabulary, scorer=OSA.distance, score_cutoff=cutoff, limit=8)
-    same_start = [(str(found), edits) for found, edits, _ in near if str(found)[0] == word[0]]
+    found_words = ((str(found), edits) for found, edits, _ in near)
+    same_start = [(found, edits) for found, edits in found_words if found[0] == word[0] and found not in STOPWORDS]
     if not same_start:
         return None
 
@@ -132,14 +132,17 @@ def named_topics(text: str, index: Index) -> tuple[Topic, ...]:
     return tuple(topic for _, _, topic in kept)
 
 
-def _name_words(text: str) -> list[str]:
-    return [stem(part) for part in re.findall(r"[^\W_]+", text.lower())]
+@lru_cache(maxsize=65536)
+def _name_words(text: str) -> tuple[str, ...]:
+    return tuple(stem(part) for part in re.findall(r"[^\W_]+", text.lower()))
 
 
 def _standalone(question: str, own: Sequence[Topic], earlier: Sequence[str], index: Index) -> str:
     """``question`` with what it leaves out put in from the turns before."""
     content = [w for w in words(question) if w not in STOPWORDS]
     pronoun = bool(_PRONOUN.search(question)) and not _points_inside(question)
+    if any(t.kind == "case-study" for t in own):  # it says itself what it is about
+        return question
     subject = _subject(earlier, index, needs_case=bool(own))
     if subject is None:  # nothing named to put in: the question before is the context
         return question if own else f"{_ended(earlier[-1])} {question}"

@@ -78,7 +78,6 @@ def test_a_typo_becomes_the_nearest_word_of_the_notes(corpus: Corpus, typed: str
     assert mend(typed, corpus.index, is_word) == meant
 
 
-@pytest.mark.xfail(strict=True, reason="of two words one letter away the first is taken, a stop word too")
 def test_a_typo_never_becomes_a_stop_word(tmp_path: Path) -> None:
     index = open_corpus(tmp_path, {"concepts/are.md": "# Weights\n\nWeights are rounded when they are stored.\n"}).index
     assert mend("quantisaton awre training?", index, is_word) == "quantization aware training?"
@@ -223,19 +222,16 @@ def test_an_empty_turn_before_is_passed_over(corpus: Corpus, turn: str) -> None:
     assert "visual search" in after(corpus, "How is it served?", DESIGN, turn).standalone.lower()
 
 
-@pytest.mark.xfail(strict=True, reason="a topic of kind framework counts as the question's own concept")
 def test_a_follow_up_takes_its_concept_from_the_turn_before(corpus: Corpus) -> None:
     standalone = after(corpus, "and how would you evaluate it?", "What is calibration?").standalone
     assert "calibration" in standalone.lower()
 
 
-@pytest.mark.xfail(strict=True, reason="the case of the turn before is added to the case that is asked about")
 def test_what_about_another_case_leaves_the_case_before_behind(corpus: Corpus) -> None:
     query = after(corpus, "What about ad click prediction?", DESIGN)
     assert [t.slug for t in query.topics if t.kind == "case-study"] == ["ad-click-prediction"]
 
 
-@pytest.mark.xfail(strict=True, reason="clean() of an overlong earlier turn refuses the question that is asked now")
 def test_an_earlier_turn_that_was_too_long_does_not_spoil_the_question_now(corpus: Corpus) -> None:
     assert after(corpus, "What is calibration?", "a" * 100_000).standalone == "What is calibration?"
 
