@@ -96,8 +96,8 @@ class BookIndex:
 
 def _best_first(scores: npt.NDArray[np.float32], k: int) -> npt.NDArray[np.intp]:
     """Positions of the ``k`` highest scores and of those equal to the last, best first, ties by position."""
-    if k >= len(scores):
-        return np.argsort(-scores, kind="stable")
+    if not 0 < k < len(scores):
+        return np.argsort(-scores, kind="stable")[: max(k, 0)]
     least = np.partition(scores, len(scores) - k)[len(scores) - k]
     among = np.flatnonzero(scores >= max(least, np.finfo(np.float32).tiny))
     return among[np.argsort(-scores[among], kind="stable")]

@@ -171,6 +171,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def browser() -> Iterator[Browser]:
     """Headless Chromium."""
     if CHROMIUM is None:
+        if os.environ.get("TUTOR_REQUIRE_BROWSER"):
+            pytest.fail("no Chromium is installed, and TUTOR_REQUIRE_BROWSER asks for it")
         pytest.skip("no Chromium is installed: apt-get install chromium")
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     with sync_playwright() as playwright:
