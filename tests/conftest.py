@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ from typing import Any
 import pytest
 
 from tests.tutor_command import Done, run
+
+# A shell without job control starts background jobs with Ctrl-C ignored, and what we start would inherit that; tests
+# of Ctrl-C must hold there too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
