@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
@@ -125,6 +125,12 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=25).map("".join), st.integers(0, 40), st.integers(1, 30))
+@example("$$x$<b>$x$", 0, 1)
+@example("``x`<b>`", 0, 1)
+@example("$ x$<b>$x$", 0, 1)
+@example("word`</div>:red[`` > ![b](c)`http://e.x", 39, 7)
+@example("- $~~~\n</div>**$x$**", 10, 7)
+@example("$x\\$<b>$x$", 0, 3)
 @settings(max_examples=300)
 def test_whatever_a_note_holds_nothing_unsafe_is_shown(text: str, start: int, length: int) -> None:
     shown, _ = note_markdown(text, [Highlight(start, min(len(text), start + length), 1)])

@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
 from tutor.markdown import blocks
-from ui.web.text import UNSEEN, code_span, escape, harmless_formula, marks
+from ui.web.text import JOINER, UNSEEN, code_span, escape, harmless_formula, marks
 
 HIGHLIGHT = "green-background"
 """The directive that puts a colour behind a text; the page's theme makes this one a tint of the accent."""
@@ -33,6 +33,7 @@ _OPEN, _CLOSE = "\u2e44", "\u2e45"  # rare punctuation, so that emphasis beside 
 _DIAGRAM_RISKS = re.compile(
     r"\A\s*---|%%\{|@\{|://|url\s*\(|<(?=[a-z/!?])(?!/?(?:br|b|i|sub|sup)\s*/?>)", re.IGNORECASE
 )
+_WHOLE_FORMULA = re.compile(r"(?!\s)(?:[^\\$]|\\[^\n])+(?<!\s)")
 _LANGUAGE = re.compile(r"[\w+-]{1,20}")
 _Write = Callable[[str, bool], str]
 
@@ -200,9 +201,9 @@ class _Page:
         text, run = "", ""
         for piece in [*pieces, _Piece("")]:
             if piece.lit:
-                run += piece.markdown
+                run = _beside(run, piece.markdown)
                 continue
-            text += (f":{HIGHLIGHT}[{run}]" if run.strip() else run) + piece.markdown
+            text = _beside(_beside(text, f":{HIGHLIGHT}[{run}]" if run.strip() else run), piece.markdown)
             run = ""
         return text
 
@@ -254,7 +255,7 @@ class _Page:
         if not any(piece.markdown.strip() for piece in pieces):
             return pieces
         if all(piece.lit for piece in pieces):
-            return [_Piece(mark + "".join(piece.markdown for piece in pieces) + mark, True)]
+            return [_Piece(mark + reduce(_beside, (piece.markdown for piece in pieces)) + mark, True)]
         return [_Piece(mark + self._joined(pieces) + mark)]
 
     def _address(self, node: SyntaxTreeNode) -> list[_Piece]:
@@ -266,7 +267,7 @@ class _Page:
         return [_Piece(f" ({self._code(href, self.lit)})", self.lit)]
 
     def _code(self, text: str, lit: bool) -> str:
-        if lit and not _balanced(text):
+        if not text or (lit and not _balanced(text)):
             return escape(text)  # a highlight ends at the first bracket that closes it, even one in code
         span = code_span(text)
         return span.replace("|", "\\|") if self.in_table else span
@@ -276,7 +277,14 @@ class _Page:
             source = source.replace("[", r"\lbrack ").replace("]", r"\rbrack ")
         if self.in_table:
             source = source.replace(r"\|", r"\Vert ").replace("|", r"\vert ")
-        return f"${source}$" if harmless_formula(source) else escape(f"${source}$")
+        source = re.sub(r"\s*\n\s*", " ", source)  # a line of its own could open a block
+        whole = _WHOLE_FORMULA.fullmatch(source)  # without the ends of a highlight it may no longer be one
+        return f"${source}$" if whole and harmless_formula(source) else escape(f"${source}$")
+
+
+def _beside(left: str, right: str) -> str:
+    """Two pieces in a line. Code spans that touch would be read as one."""
+    return left + (JOINER if left[-1:] == right[:1] == "`" else "") + right
 
 
 def _balanced(text: str) -> bool:

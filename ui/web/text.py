@@ -16,7 +16,9 @@ UNSEEN = re.compile(
 )
 """Characters that nobody sees and that may reorder or hide what stands beside them."""
 
-_JOINER = "\u2060"  # unseen too: parts what a plug-in of the page would find in text whose escapes are already gone
+JOINER = "\u2060"
+"""Unseen too: it parts what would be read as one, by Markdown or by a plug-in of the page."""
+
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _ADDRESS = re.compile(r"(?:https?:/|www\.|mailto:|xmpp:)\S*|[-.\w+]+@[-\w]+(?:\.[-\w]+)+", re.IGNORECASE)
 _SHORTCODE = re.compile(r":(?=[a-z+-][\w+-]*:)", re.IGNORECASE)
@@ -59,7 +61,7 @@ def _between(
 
 
 def _escaped(text: str) -> str:
-    return _PUNCTUATION.sub(r"\\\1", _SHORTCODE.sub(f":{_JOINER}", text))
+    return _PUNCTUATION.sub(r"\\\1", _SHORTCODE.sub(f":{JOINER}", text))
 
 
 def code_span(text: str) -> str:
