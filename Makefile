@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 Q      ?= How do I avoid data leakage in ad click prediction?
 
-.PHONY: help setup ask test test-fast check lint format types bench eval ui calibrate clean
+.PHONY: help setup ask test test-fast check lint format types sources bench eval ui calibrate clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -44,6 +44,9 @@ format: setup ## format the code
 
 types: setup
 	@$(BIN)/mypy
+
+sources: setup ## write corpus/SOURCES.md anew from the notes
+	@$(BIN)/tutor notes sources > corpus/.sources && mv corpus/.sources corpus/SOURCES.md
 
 bench: setup ## measure the targets, as ratios from one run
 	@$(BIN)/python -m benchmarks

@@ -1,12 +1,12 @@
 """Holds the notes of our own corpus to ``corpus/README.md``: front matter, sections, length, links, and duplicates.
 
 Only framework, case-study and concept notes are held to it; anyone's own notes are free. What one note can be held to
-by itself is in ``lint_rules``. This module reads no files and knows no embedder: it is given a counter.
+by itself is in ``lint_rules``, what concerns its sources in ``lint_sources``. This module reads no files and knows no
+embedder: it is given a counter.
 """
 
 from __future__ import annotations
 
-import datetime
 import os
 import re
 from collections import Counter, defaultdict
@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from ingest import lint_rules as rules
+from ingest import lint_sources as sources
 from ingest.chunk import chunk_note
 from ingest.frontmatter import FrontMatter, FrontMatterError, parse
 from ingest.lint_rules import Doc, Found
@@ -61,6 +62,22 @@ SECTIONS: Mapping[Kind, tuple[str, ...]] = {
 }
 """The level-2 headings of each kind, in order."""
 
+INTERVIEW = "interview-overview"
+"""The framework note that is not one of the seven steps but the interview as a whole; it has sections of its own."""
+
+INTERVIEW_SECTIONS = (
+    "What the interview measures",
+    "How the interview is graded",
+    "Timing the 45 minutes",
+    "Drawing the system",
+    "When to go deep",
+    "Worked example",
+    "Checklist",
+    "Common mistakes",
+    "How seniority changes the interview",
+    "Preparing in the weeks and hours before",
+)
+
 WORDS: Mapping[Kind, tuple[int, int]] = {"framework": (1500, 2500), "case-study": (2000, 3500), "concept": (350, 800)}
 """Least and most words of a body, diagrams and code blocks left out."""
 
@@ -74,22 +91,33 @@ DUPLICATE = 0.5
 """Two paragraphs whose sets of word 8-grams have at least this Jaccard similarity say the same."""
 
 _SHINGLE = 8
-_FIRST_YEAR = 1900
 
 
-def lint(notes: Sequence[Note], count: Callable[[str], int], limit: int = 256) -> list[NoteProblem]:
+def lint(
+    notes: Sequence[Note],
+    count: Callable[[str], int],
+    limit: int = 256,
+    diagram_errors: Callable[[Sequence[str]], Sequence[str | None]] | None = None,
+) -> list[NoteProblem]:
     """Every breach of the corpus's rules, ordered by file and line.
 
-    ``count`` gives the embedder's word pieces of a text, ``limit`` how many it reads.
+    ``count`` gives the embedder's word pieces of a text, ``limit`` how many it reads. ``diagram_errors`` parses
+    Mermaid sources and gives each one's error or None; without it only the form of diagrams is looked at.
     """
     docs = [_doc(note) for note in notes if note.kind in SECTIONS]
     problems: set[tuple[str, int, str]] = set()
     for doc in docs:
         for line, problem in _alone(doc, count, limit):
             problems.add((doc.note.path, line, problem))
-    for rule in (_links_between, _links_in_text, _aliases, _duplicates):
+    for rule in (_links_between, _links_in_text, _aliases, _duplicates, sources.agree):
         for doc, line, problem in rule(docs):
             problems.add((doc.note.path, line, problem))
+    if diagram_errors is not None:
+        drawn = [(doc, block) for doc in docs for block in doc.blocks if block.kind == "diagram"]
+        errors = diagram_errors([rules.fenced_lines(doc.of(block)) for doc, block in drawn]) if drawn else ()
+        for (doc, block), error in zip(drawn, errors, strict=True):
+            if error is not None:
+                problems.add((doc.note.path, doc.line(block.start), f"mermaid cannot draw this: {error}"))
     return [NoteProblem(*problem) for problem in sorted(problems)]
 
 
@@ -113,7 +141,9 @@ def _alone(doc: Doc, count: Callable[[str], int], limit: int) -> Found:
     yield from rules.tables(doc)
     yield from rules.html(doc)
     yield from rules.numbers(doc)
-    yield from rules.citations(doc)
+    yield from rules.reading_level(doc)
+    yield from sources.citations(doc)
+    yield from sources.well_formed(doc)
     yield from rules.diagrams(doc, DIAGRAMS[doc.note.kind])
     for block in chunk_note(doc.note, count, limit)[1]:
         yield block.line, f"a {block.kind} of {block.pieces} word pieces with its headings; at most {limit}"
@@ -131,10 +161,6 @@ def _front_matter(doc: Doc) -> Found:
         yield front.line_of("slug"), f"the slug {front.slug} is not the file's name, {name}"
     if len(front.aliases) < ALIASES:
         yield front.line_of("aliases"), f"{len(front.aliases)} aliases; at least {ALIASES}"
-    latest = datetime.datetime.now(datetime.UTC).year
-    for at, source in enumerate(front.sources):
-        if not _FIRST_YEAR <= source.year <= latest:
-            yield front.line_of("sources", at, "year"), f"{source.title!r} is said to be of {source.year}"
 
 
 def _title(doc: Doc) -> Found:
@@ -153,7 +179,7 @@ def _title(doc: Doc) -> Found:
 
 def _sections(doc: Doc) -> Found:
     found = [block for block in doc.blocks if block.kind == "heading" and block.level == 2]
-    expected = SECTIONS[doc.note.kind]
+    expected = INTERVIEW_SECTIONS if doc.note.slug == INTERVIEW else SECTIONS[doc.note.kind]
     for at, title in enumerate(expected):
         if at == len(found):
             yield doc.line(len(doc.note.text)), f"the section {title!r} is missing"

@@ -1,4 +1,4 @@
-"""The rules of ``corpus/README.md`` for what one note says: prose, tables, numbers, citations and diagrams.
+"""The rules of ``corpus/README.md`` for what one note says: prose, tables, numbers and diagrams.
 
 Each rule takes a parsed note and yields (line, problem). What needs other notes is in ``lint``. This module reads no
 files and knows no index.
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ingest import arithmetic
 from ingest.frontmatter import FrontMatter
+from tutor import arithmetic
 from tutor.markdown import PROSE, Block, sentences
 from tutor.types import Note
 
@@ -20,6 +20,7 @@ PARAGRAPH_WORDS = 120
 SENTENCE_WORDS = 40
 TABLE_ROWS = 6
 DIAGRAM_NODES = 14
+READING_GRADE = 15
 
 Found: TypeAlias = Iterator[tuple[int, str]]
 """(1-based line in the file, problem)."""
@@ -99,6 +100,26 @@ _BARE = re.compile(
 )
 
 
+def reading_level(doc: Doc) -> Found:
+    """A note that is hard to read, by the index of Coleman and Liau (1975, Journal of Applied Psychology).
+
+    The index is a school grade, 0.0588 L - 0.296 S - 15.8, with L letters and S sentences per 100 words.
+    """
+    letters = count = full = 0
+    for block in doc.blocks:
+        if block.kind in PROSE:
+            text = doc.of(block)
+            spoken = re.findall(r"[^\W\d_]+(?:['’-][^\W\d_]+)*", masked(text))
+            count += len(spoken)
+            letters += sum(char.isalpha() for word in spoken for char in word)
+            full += len(sentences(text))
+    if not count:
+        return
+    grade = 5.88 * letters / count - 29.6 * full / count - 15.8
+    if grade > READING_GRADE:
+        yield 1, f"reads like school grade {grade:.1f} (Coleman-Liau); at most {READING_GRADE}: use shorter words"
+
+
 def openings(doc: Doc) -> Found:
     """Sentences that could not stand alone, in the first paragraph of a level-2 or level-3 section."""
     waiting = False
@@ -150,53 +171,6 @@ def numbers(doc: Doc) -> Found:
             yield line, problem
 
 
-# --- citations -------------------------------------------------------------------------------------------------------
-
-_PARTICLE = r"(?:(?:van|von|de|der|den|del|di|da|la|le|du|ter|ten)\s+)*"
-_BRACKETS = re.compile(r"\(([^()]*\b(?:19|20)\d\d[a-z]?\b[^()]*)\)")
-_INSIDE = re.compile(
-    rf"\s*(?:see\s+(?:also\s+)?|e\.g\.,?\s+)?(?P<who>{_PARTICLE}[^\W\d_a-z][^\d;]*),\s+(?P<year>(?:19|20)\d\d)[a-z]?\b"
-)
-_NAME = r"[^\W\d_a-z][\w'’-]+"
-_IN_TEXT = re.compile(
-    rf"(?P<who>{_PARTICLE}{_NAME}(?:\s+{_NAME})?(?:\s+et\s+al\.?|\s+and\s+{_NAME}))\s+\((?P<year>(?:19|20)\d\d)[a-z]?\)"
-)
-
-
-def citations(doc: Doc) -> Found:
-    """Citations such as ``(Guo et al., 2017)`` or ``Guo et al. (2017)`` without an entry in ``sources``."""
-    known = [(_first_author(source.authors), source.year) for source in doc.note.sources]
-    for block in doc.blocks:
-        if block.kind not in (*PROSE, "table"):
-            continue
-        text = re.sub(r"[*_]", " ", masked(doc.of(block)))
-        for offset, who, year in _cited(text):
-            surname = _first_author(who)
-            if not any(year == y and _same_author(surname, author) for author, y in known):
-                yield doc.line(block.start + offset), f"({' '.join(who.split())}, {year}) is not among the sources"
-
-
-def _cited(text: str) -> Iterator[tuple[int, str, int]]:
-    for brackets in _BRACKETS.finditer(text):
-        at = brackets.start(1)
-        for part in brackets[1].split(";"):
-            if match := _INSIDE.match(part):
-                yield at, match["who"], int(match["year"])
-            at += len(part) + 1
-    for match in _IN_TEXT.finditer(text):
-        yield match.start(), match["who"], int(match["year"])
-
-
-def _first_author(who: str) -> str:
-    first = re.split(r"\s+et\s+al\b|\s+and\s+|\s*[&,;]", who.strip())[0]
-    return " ".join(first.casefold().replace("’", "'").split())
-
-
-def _same_author(cited: str, author: str) -> bool:
-    """Surnames as cited and as listed; either may carry a word more in front ("Chuan Guo", "In Guo")."""
-    return cited == author or author.endswith(" " + cited) or cited.endswith(" " + author)
-
-
 # --- diagrams --------------------------------------------------------------------------------------------------------
 
 _LABEL = re.compile(r"(?:\[+|\(+|\{+)[/\\(]*\s*\"\"\s*[)/\\]*(?:\]+|\)+|\}+)|\|[^|]*\|")
@@ -204,7 +178,7 @@ _EDGE = re.compile(r"<?(?:--+|==+|-\.+-)[>xo]?(?=\s|$)|[&;]")
 
 
 def diagrams(doc: Doc, least: int) -> Found:
-    """Too few diagrams, and what is wrong with each; Mermaid itself is not run."""
+    """Too few diagrams, and what is wrong with the form of each; Mermaid itself is not run."""
     found = [block for block in doc.blocks if block.kind == "diagram"]
     if len(found) < least:
         yield 1, f"{len(found)} diagrams; at least {least}"
@@ -219,6 +193,12 @@ def diagrams(doc: Doc, least: int) -> Found:
                 inner = lines[1 : -1 if closed else None]
                 for at, problem in _flowchart(inner):
                     yield doc.line(block.start) + at + bool(inner), problem
+
+
+def fenced_lines(text: str) -> str:
+    """What stands between the fences of a code block or diagram."""
+    lines = text.splitlines()
+    return "\n".join(lines[1:-1] if len(lines) > 1 and re.match(r"\s*(?:`{3,}|~{3,})\s*$", lines[-1]) else lines[1:])
 
 
 def _flowchart(lines: list[str]) -> Iterator[tuple[int, str]]:

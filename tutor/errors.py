@@ -10,6 +10,8 @@ TutorError                     1
 │   ├── UnknownName            2
 │   └── SettingsError          2
 ├── NotesError                 3  one or more notes cannot be read
+├── BankProblem                3  an interview of the bank cannot be read
+├── MermaidFailed              1  diagrams cannot be parsed
 ├── IndexProblem               4
 │   ├── NoIndex                4
 │   ├── IndexMismatch          4
@@ -90,6 +92,26 @@ class NotesError(TutorError):
             head + ":\n" + "\n".join(f"  {p}" for p in self.problems),
             "Mend the files above, or run `tutor ingest --skip-bad` to index the others. The index was not changed.",
         )
+
+
+class BankProblem(TutorError):
+    """An interview of the bank that cannot be read. ``line`` is 1-based, 0 when the whole file is meant."""
+
+    exit_code = 3
+
+    def __init__(self, path: str, line: int, problem: str) -> None:
+        where = f"{path}:{line}" if line else path
+        super().__init__(f"{where}: {problem}", "corpus/INTERVIEWS.md says how an interview is written.")
+        self.path = path
+        self.line = line
+        self.problem = problem
+
+
+class MermaidFailed(TutorError):
+    """Node or mermaid, which parse diagrams, cannot be run."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "Install Node 20.19 or newer, or `pip install playwright`, which brings one.")
 
 
 class IndexProblem(TutorError):

@@ -1,9 +1,10 @@
-"""`tutor notes`: list, show and lint."""
+"""`tutor notes`: list, show, lint and sources."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tutor import manifest as manifests
 from tutor import wiring
@@ -13,6 +14,13 @@ from tutor.settings import Settings
 from ui.cli_ask import say_json
 from ui.render import short_path
 from ui.terminal import out, say, show_error
+
+if TYPE_CHECKING:
+    from tutor.errors import NoteProblem
+    from tutor.interview.bank import Interview
+
+SOURCES = "SOURCES.md"
+"""The file beside the notes that lists what they cite."""
 
 _ORDER = {"framework": 0, "case-study": 1, "concept": 2, "note": 3}
 
@@ -67,18 +75,58 @@ def show(settings: Settings, slug: str) -> None:
     out.print(Markdown(safe(text[start:]), hyperlinks=False), width=min(out.width, 100))
 
 
-def lint(settings: Settings, roots: Sequence[Path]) -> int:
-    """Print every broken rule with its file and line; the exit code."""
-    from ingest.lint import lint as check
+def sources(settings: Settings, roots: Sequence[Path]) -> None:
+    """Print every work that the notes cite, as Markdown."""
+    from ingest.lint_sources import listing
     from ingest.notes import read_notes
     from tutor.errors import NotesError
 
     notes, problems = read_notes(roots, settings, settings.home / "extracted")
-    found = [*problems, *check(notes, wiring.counter(settings))]
+    if problems:
+        raise NotesError(problems)
+    out.file.write(listing(notes))
+
+
+def lint(settings: Settings, roots: Sequence[Path]) -> int:
+    """Print every broken rule with its file and line; the exit code."""
+    from ingest.diagrams import can_parse, parse_errors
+    from ingest.lint import lint as check
+    from ingest.lint_bank import lint_bank
+    from ingest.lint_sources import listing
+    from ingest.notes import read_notes
+    from tutor.errors import NoteProblem, NotesError
+
+    notes, problems = read_notes(roots, settings, settings.home / "extracted")
+    parse = parse_errors if can_parse() else None
+    found = [*problems, *check(notes, wiring.counter(settings), diagram_errors=parse)]
+    lists = [path for root in roots if (path := root / SOURCES).is_file() and not problems]
+    found += [
+        NoteProblem(short_path(str(path), Path.cwd()), 0, "is out of date: run `make sources`")
+        for path in lists
+        if path.read_text(encoding="utf-8") != listing(notes)
+    ]
+    interviews = _interviews(roots, found)
+    found += lint_bank(interviews, notes)
+    if parse is None:
+        say("Diagrams were not parsed: that needs Node 20.19 or newer on the path.", "yellow")
     if not found:
-        say(f"{len(notes)} notes keep every rule.", "green")
+        say(f"{len(notes)} notes and {len(interviews)} interviews keep every rule.", "green")
         return 0
     broken = NotesError(found)
     broken.hint = "The rules are in corpus/README.md."
     show_error(broken)
     return broken.exit_code
+
+
+def _interviews(roots: Sequence[Path], found: list[NoteProblem]) -> list[Interview]:
+    """The interviews beside the notes; what keeps one from being read goes to ``found``."""
+    from tutor.errors import BankProblem, NoteProblem
+    from tutor.interview import bank
+
+    read: list[Interview] = []
+    for path in bank.cases(roots).values():
+        try:
+            read.append(bank.read(path))
+        except BankProblem as problem:
+            found.append(NoteProblem(problem.path, problem.line, problem.problem))
+    return read

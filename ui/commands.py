@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -158,7 +159,7 @@ def ingest(
     from ui import cli_ingest
 
     loaded = settings.load()
-    roots = tuple(Path(os.path.abspath(p.expanduser())) for p in paths or ()) or loaded.corpus_roots
+    roots = _roots(paths, loaded)
     if dry_run:
         cli_ingest.show_plan(roots, loaded, full, skip_bad, json)
     elif watch:
@@ -224,8 +225,20 @@ def notes_lint(paths: PathsArgument = None) -> None:
     from ui import cli_notes
 
     loaded: Settings = settings.load()
-    roots = tuple(Path(os.path.abspath(p.expanduser())) for p in paths or ()) or loaded.corpus_roots
-    raise typer.Exit(cli_notes.lint(loaded, roots))
+    raise typer.Exit(cli_notes.lint(loaded, _roots(paths, loaded)))
+
+
+@notes_app.command("sources")
+def notes_sources(paths: PathsArgument = None) -> None:
+    """Print every work that the notes cite, as Markdown."""
+    from ui import cli_notes
+
+    loaded: Settings = settings.load()
+    cli_notes.sources(loaded, _roots(paths, loaded))
+
+
+def _roots(paths: Sequence[Path] | None, loaded: Settings) -> tuple[Path, ...]:
+    return tuple(Path(os.path.abspath(p.expanduser())) for p in paths or ()) or loaded.corpus_roots
 
 
 @models_app.command("list")

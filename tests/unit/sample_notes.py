@@ -42,7 +42,6 @@ def only_problem(folder: Path, max_mb: float = 1.0) -> NoteProblem:
 
 FOLDERS = {"framework": "framework", "case-study": "case-studies", "concept": "concepts"}
 DIAGRAM = '```mermaid\nflowchart LR\n  A["Query"] --> B["Index"]\n  B -->|"top k"| C[("Store")]\n```\n'
-NUMBER_WORDS = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()
 
 
 def pieces(text: str) -> int:
@@ -54,7 +53,7 @@ def filler(seed: str, words: int) -> str:
     """Sentences of 20 words that no two notes share, in paragraphs of 60."""
     made: list[str] = []
     for at in range(words // 20):
-        tail = " ".join(f"{seed}{NUMBER_WORDS[(at * 7 + n) % 15]}{at}" for n in range(17))
+        tail = " ".join(f"{seed[:3]}{seed[-1]}{at}{n:02}" for n in range(17))
         made.append(f"Section {at} says {tail}.")
     return "\n\n".join(" ".join(made[at : at + 3]) for at in range(0, len(made), 3))
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.arithmetic import check, evaluate, spans
+from tutor.arithmetic import check, evaluate, spans
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def test_keys_of_other_tools_and_empty_values_are_ignored() -> None:
         ("---\nother: {a: 1,\n  a: 2}\n---\n", 3, "given twice"),
         ("---\nslug: Two Tower\n---\n", 2, "lower-case words"),
         ("---\nslug: two--tower\n---\n", 2, "lower-case words"),
-        ("---\nkind: daily\n---\n", 2, "framework, case-study, concept, note"),
+        ("---\nkind: daily\n---\n", 2, "'framework', 'case-study', 'concept' or 'note'"),
         ("---\naliases: one\n---\n", 2, "list"),
         ("---\naliases:\n  - fine\n  - [nested]\n---\n", 4, "text"),
         ("---\ntitle: [a]\n---\n", 2, "text"),
