@@ -26,6 +26,9 @@ CRITERIA = (6, 10)
 NEGATIVES = (2, 4)
 RELATIONS = (3, 6)
 SAYS = 3
+WORDINGS = 5
+"""Other wordings of a criterion, note-form ones included."""
+WRONG = 2
 HINTS = 3
 
 SAME = 0.6
@@ -123,8 +126,10 @@ def _step(step: StepBank) -> _Found:
 
 
 def _criterion(path: KeyPath, criterion: Criterion) -> _Found:
-    if len(criterion.says) < SAYS:
-        yield (*path, "says"), f"{len(criterion.says)} other wordings; at least {SAYS}"
+    if len(criterion.says) < WORDINGS:
+        yield (*path, "says"), f"{len(criterion.says)} other wordings; at least {WORDINGS}"
+    if len(criterion.wrong) < WRONG:
+        yield path, f"{len(criterion.wrong)} wordings in `wrong`; at least {WRONG}"
     if not criterion.partly:
         yield path, "there is no vaguer wording in `partly`"
     if len(criterion.hints) != HINTS:
@@ -142,8 +147,8 @@ def _criterion(path: KeyPath, criterion: Criterion) -> _Found:
 
 
 def _negative(path: KeyPath, negative: Negative) -> _Found:
-    if len(negative.says) < SAYS - 1:
-        yield (*path, "says"), f"{len(negative.says)} other wordings; at least {SAYS - 1}"
+    if len(negative.says) < WRONG:
+        yield (*path, "says"), f"{len(negative.says)} other wordings; at least {WRONG}"
 
 
 def _overlap(interview: Interview) -> _Found:
@@ -152,7 +157,7 @@ def _overlap(interview: Interview) -> _Found:
     for step in interview.steps:
         for at, c in enumerate(step.criteria):
             path: KeyPath = ("steps", step.step, "criteria", at)
-            said += [(path, c.id, frozenset(stems(text))) for text in (c.statement, *c.says)]
+            said += [(path, c.id, frozenset(stems(text))) for text in (c.statement, *c.says, *c.wrong)]
         for at, n in enumerate(step.negatives):
             path = ("steps", step.step, "negatives", at)
             said += [(path, n.id, frozenset(stems(text))) for text in (n.claim, *n.says)]

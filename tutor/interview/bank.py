@@ -49,9 +49,9 @@ class Criterion:
     """One thing that a good answer to a step says.
 
     ``statement`` and ``says`` (other wordings) earn the whole ``weight`` (1 to 5), ``partly`` (vaguer or half wordings)
-    earn half. Each group of ``terms`` must be met by one of its words or phrases, when there are any. ``level`` is
-    the seniority from which the criterion is expected; below it, meeting it is a bonus. ``probe`` asks for it without
-    naming it; ``hints`` go from a nudge to the idea.
+    earn half, ``wrong`` (the same subject, wrong in substance) nothing. Each group of ``terms`` must be met by one of
+    its words or phrases, when there are any. ``level`` is the seniority from which the criterion is expected; below it,
+    meeting it is a bonus. ``probe`` asks for it without naming it; ``hints`` go from a nudge to the idea.
     """
 
     id: str
@@ -59,6 +59,7 @@ class Criterion:
     statement: str
     says: tuple[str, ...]
     partly: tuple[str, ...]
+    wrong: tuple[str, ...]
     terms: tuple[tuple[str, ...], ...]
     weight: int
     level: Seniority
@@ -227,6 +228,7 @@ class _CriterionForm(_Strict):
     statement: _Text
     says: Annotated[_Texts, Field(min_length=1)]
     partly: _Texts = ()
+    wrong: _Texts = ()
     terms: tuple[Annotated[_Texts, Field(min_length=1)], ...] = ()
     weight: _Points
     level: Seniority = "mid"
